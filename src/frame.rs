@@ -1,0 +1,42 @@
+//! A finished server frame, encoded once and shared by all its receivers. Knows nothing of what is inside.
+
+use std::sync::Arc;
+
+/// The number of encodings a [`Frames`] has room for; `wire::Encoding` has as many variants.
+pub const ENCODINGS: usize = 1;
+
+/// The bytes of one WebSocket frame, header included, ready to be written to any number of connections.
+#[derive(Clone, Debug)]
+pub struct Frame(Arc<[u8]>);
+
+impl Frame {
+    /// Copies finished bytes into one shared allocation.
+    pub fn new(bytes: &[u8]) -> Self {
+        Self(Arc::from(bytes))
+    }
+
+    /// The bytes, header included.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Their number.
+    pub fn size(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// One event in each encoding in use, by the encoding's index.
+#[derive(Clone, Debug)]
+pub struct Frames(pub [Frame; ENCODINGS]);
+
+/// What may happen to a frame whose receiver is slow (design D7: latest ephemeral first, then stored, then the session).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Class {
+    /// Typing, presence, group events: may be dropped and is counted.
+    Ephemeral,
+    /// A message that is in the log: may be dropped once the session is told to `resync`.
+    Stored,
+    /// An answer to the session's own command: never dropped while the connection lives.
+    Reply,
+}

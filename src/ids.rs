@@ -1,0 +1,213 @@
+//! The vocabulary: names and numbers as types. Knows nothing else of the project.
+//!
+//! A *connection* is a socket, a *session* a signed-in device, a *user* a name, a *conversation* a log,
+//! a *shard* a core.
+
+use compact_str::{CompactString, format_compact};
+use std::fmt;
+
+/// The longest user, group, device name or command id, in bytes of UTF-8.
+pub const NAME_MAX: usize = 64;
+
+/// The number of fixed partitions that users and conversations hash into; shards own partitions.
+pub const PARTITIONS: u8 = 64;
+
+/// One pinned core and everything it owns.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct ShardId(pub u16);
+
+/// One of the [`PARTITIONS`] that names hash into.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct PartitionId(pub u8);
+
+/// A message's number within its conversation: strictly growing, below 2^53, 0 for "none".
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
+pub struct Seq(pub u64);
+
+/// Milliseconds since the Unix epoch.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
+pub struct Millis(pub u64);
+
+/// A connection's slot on its shard; the generation tells a reused slot from the one before.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct ConnId {
+    /// Slot in the shard's slab.
+    pub index: u32,
+    /// How often the slot was used before (24 bits).
+    pub generation: u32,
+}
+
+/// A signed-in device, addressable from every shard.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct SessionId {
+    /// The user's home shard, where the session lives.
+    pub shard: ShardId,
+    /// Slot in that shard's session slab.
+    pub index: u32,
+    /// How often the slot was used before.
+    pub generation: u32,
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}-{:x}-{:x}", self.shard.0, self.index, self.generation)
+    }
+}
+
+/// Why a name is refused; the text tells the client what to change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BadName;
+
+impl fmt::Display for BadName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name is 1 to 64 bytes of UTF-8 without control characters, white space or ':'")
+    }
+}
+
+impl std::error::Error for BadName {}
+
+/// Whether `name` may name a user or a group: 1 to [`NAME_MAX`] bytes, no control characters, white space or `:`.
+pub fn is_name(name: &str) -> bool {
+    let plain = |b: u8| b > b' ' && b < 0x7f && b != b':';
+    if name.is_empty() || name.len() > NAME_MAX {
+        return false;
+    }
+    name.bytes().all(plain) || name.chars().all(|c| !c.is_control() && !c.is_whitespace() && c != ':')
+}
+
+macro_rules! name_type {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+        pub struct $name(CompactString);
+
+        impl $name {
+            /// Checks and keeps a name.
+            ///
+            /// # Errors
+            /// [`BadName`] when [`is_name`] says no.
+            pub fn new(name: &str) -> Result<Self, BadName> {
+                if is_name(name) { Ok(Self(CompactString::new(name))) } else { Err(BadName) }
+            }
+
+            /// The name as it was given.
+            pub fn as_str(&self) -> &str {
+                self.0.as_str()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name_type!(
+    /// A user: the name that signs in, on one or several devices.
+    UserName
+);
+name_type!(
+    /// A group's name.
+    GroupName
+);
+name_type!(
+    /// A device's name, unique within its user.
+    DeviceName
+);
+
+/// A conversation's public name: `u:A:B` (names in byte order) or `g:G`.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct ConversationId(CompactString);
+
+/// Who takes part in a conversation, read from its name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Parties<'a> {
+    /// Two users (or one, writing to itself), in byte order.
+    Private(&'a str, &'a str),
+    /// A group's members.
+    Group(&'a str),
+}
+
+impl ConversationId {
+    /// The private conversation of two users, whichever is named first.
+    pub fn private(one: &UserName, other: &UserName) -> Self {
+        let (a, b) = if one <= other { (one, other) } else { (other, one) };
+        Self(format_compact!("u:{a}:{b}"))
+    }
+
+    /// A group's conversation.
+    pub fn group(group: &GroupName) -> Self {
+        Self(format_compact!("g:{group}"))
+    }
+
+    /// Reads a conversation's name as a client wrote it; names out of order are refused.
+    ///
+    /// # Errors
+    /// [`BadName`] when it is neither `u:A:B` nor `g:G` of valid names.
+    pub fn parse(text: &str) -> Result<Self, BadName> {
+        let valid = match parties(text) {
+            Some(Parties::Private(a, b)) => is_name(a) && is_name(b) && a <= b,
+            Some(Parties::Group(g)) => is_name(g),
+            None => false,
+        };
+        if valid { Ok(Self(CompactString::new(text))) } else { Err(BadName) }
+    }
+
+    /// The name as clients see it.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// Who takes part in it.
+    pub fn parties(&self) -> Parties<'_> {
+        parties(&self.0).expect("a conversation's name is checked when it is made")
+    }
+}
+
+impl fmt::Display for ConversationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn parties(text: &str) -> Option<Parties<'_>> {
+    if let Some(group) = text.strip_prefix("g:") {
+        return Some(Parties::Group(group));
+    }
+    let (a, b) = text.strip_prefix("u:")?.split_once(':')?;
+    Some(Parties::Private(a, b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_bounded_and_plain() {
+        for good in ["a", "señor", "名前", "a.b-c_d@e", &"x".repeat(64)] {
+            assert!(is_name(good), "{good}");
+        }
+        for bad in ["", " ", "a b", "a:b", "a\n", "a\u{a0}b", "\u{7f}", &"x".repeat(65)] {
+            assert!(!is_name(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_private_conversation_has_one_name() {
+        let (a, b) = (UserName::new("alice").unwrap(), UserName::new("bob").unwrap());
+        assert_eq!(ConversationId::private(&a, &b), ConversationId::private(&b, &a));
+        assert_eq!(ConversationId::private(&b, &a).as_str(), "u:alice:bob");
+        assert_eq!(ConversationId::private(&a, &b).parties(), Parties::Private("alice", "bob"));
+    }
+
+    #[test]
+    fn conversation_names_are_checked() {
+        assert!(ConversationId::parse("u:alice:bob").is_ok());
+        assert!(ConversationId::parse("g:room").is_ok());
+        for bad in ["u:bob:alice", "u:a", "g:", "x:a", "u:a:b:c", "u::b", "", "g:a b"] {
+            assert!(ConversationId::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

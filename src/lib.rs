@@ -1,0 +1,13 @@
+//! Longwire: an instant-messaging server for long-lived WebSocket connections on Linux.
+
+pub mod chat;
+pub mod claims;
+pub mod clock;
+pub mod frame;
+pub mod ids;
+pub mod limits;
+pub mod log;
+pub mod metrics;
+pub mod route;
+pub mod view;
+pub mod wire;

@@ -1,0 +1,59 @@
+//! The bounds that are not settings, with their units, and the relations between them. Knows nothing else.
+
+/// Connections above this share of a ring's descriptor table go to the next ring (percent).
+pub const RING_FILL_PERCENT: u32 = 90;
+/// The largest descriptor table the kernel registers (slots).
+pub const RING_SLOTS_MAX: u32 = 1 << 20;
+/// Submission queue entries of a ring; a full queue is submitted at once.
+pub const RING_SQ: u32 = 1024;
+/// Completion queue entries of a ring; the kernel keeps what overflows and the counter `ring_overflow` moves.
+pub const RING_CQ: u32 = 8192;
+/// Receive buffers shared by all rings of a core (number); a ring has at least [`RECV_BUFFERS_MIN`].
+pub const RECV_BUFFERS: u16 = 1024;
+/// Receive buffers of a ring at least (a power of two).
+pub const RECV_BUFFERS_MIN: u16 = 128;
+/// One receive buffer (bytes).
+pub const RECV_BUFFER_SIZE: usize = 4096;
+
+/// The longest HTTP request head (bytes); longer ones get 431.
+pub const REQUEST_HEAD_MAX: usize = 8192;
+/// Bytes a connection may send before it is signed in, beyond its request head (bytes); more closes with 1009.
+pub const EARLY_BYTES_MAX: usize = 128 * 1024;
+/// Half-received messages of all connections of a shard (bytes); past it the connection that asks for more gets 1013's kin, 3013.
+pub const ASSEMBLY_BYTES_PER_SHARD: usize = 256 * 1024 * 1024;
+/// How long a closing connection may take to answer the close frame (ms).
+pub const CLOSE_TIMEOUT_MS: u64 = 5_000;
+/// The longest reason in a close frame (bytes, RFC 6455 section 5.5).
+pub const CLOSE_REASON_MAX: usize = 123;
+
+/// Frames copied together into one send at most (bytes); a larger single frame is sent as it is.
+pub const COALESCE_MAX: usize = 64 * 1024;
+/// Frames queued for one connection at most, besides its byte budget (number).
+pub const OUTBOX_FRAMES_MAX: usize = 65_536;
+
+/// Batches waiting in a shard's mailbox (number); past it mail spills at its sender.
+pub const MAILBOX_BATCHES: usize = 1024;
+/// Mails in one batch (number).
+pub const BATCH_MAILS: usize = 256;
+/// Mails spilled per destination (number); past it commands get 503 and deliveries set `missed`.
+pub const SPILL_MAILS: usize = 65_536;
+
+/// Nesting of a payload's JSON (levels).
+pub const JSON_DEPTH_MAX: usize = 64;
+/// Names in one `members` answer (number).
+pub const MEMBERS_PAGE: usize = 500;
+/// Messages in one `history` answer (number).
+pub const HISTORY_PAGE_MAX: u32 = 100;
+/// Messages in a `history` answer whose request names no limit (number).
+pub const HISTORY_PAGE: u32 = 20;
+/// Commands that wait while their conversation is activated (number); more get 503.
+pub const ACTIVATION_QUEUE: usize = 1024;
+/// Broadcasts that wait their turn (number); more get 503.
+pub const BROADCAST_QUEUE: usize = 16;
+
+const _: () = assert!(RECV_BUFFERS.is_power_of_two() && RECV_BUFFERS_MIN.is_power_of_two());
+const _: () = assert!(RECV_BUFFERS >= RECV_BUFFERS_MIN);
+const _: () = assert!(RING_CQ >= 4096 && RING_CQ >= 2 * RING_SQ);
+const _: () = assert!(HISTORY_PAGE <= HISTORY_PAGE_MAX);
+const _: () = assert!(REQUEST_HEAD_MAX <= EARLY_BYTES_MAX);
+const _: () = assert!(RING_FILL_PERCENT < 100);

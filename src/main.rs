@@ -1,0 +1,2 @@
+//! The `longwire` binary: hands its arguments to `cli`. Knows nothing else.
+fn main() {}

@@ -1,0 +1,164 @@
+//! Plain per-shard counters and histograms, merged when scraped. Knows nothing of what it counts.
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal { $($label:ident = $value:literal),* } $help:literal;)*) => {
+        /// Every counter of a shard: one row here is one line in `/metrics`.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(usize)]
+        #[allow(missing_docs)]
+        pub enum Counter { $($variant),* }
+
+        impl Counter {
+            /// Every counter, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// Its family's name without `_total`.
+            pub fn family(self) -> &'static str {
+                match self { $(Self::$variant => concat!("longwire_", $name)),* }
+            }
+
+            /// Its labels within the family.
+            pub fn labels(self) -> &'static [(&'static str, &'static str)] {
+                match self { $(Self::$variant => &[$((stringify!($label), $value)),*]),* }
+            }
+
+            /// What it counts.
+            pub fn help(self) -> &'static str {
+                match self { $(Self::$variant => $help),* }
+            }
+        }
+    };
+}
+
+counters! {
+    Accepted = "connections_accepted" {} "Connections accepted";
+    Upgraded = "connections_upgraded" {} "WebSocket upgrades answered with 101";
+    HttpAnswered = "connections_http" {} "Requests that were no upgrade, answered in plain HTTP";
+    HandedOver = "connections_handed_over" {} "Connections moved to their user's home shard";
+    HandOverFailed = "connections_hand_over_failed" {} "Connections that found no place on their home shard";
+    Refused = "connections_refused" {} "Connections closed because every table was full";
+    ClosedNormal = "connections_closed" { code = "1000" } "Connections closed, by code";
+    ClosedAway = "connections_closed" { code = "1001" } "Connections closed, by code";
+    ClosedProtocol = "connections_closed" { code = "1002" } "Connections closed, by code";
+    ClosedUnsupported = "connections_closed" { code = "1003" } "Connections closed, by code";
+    ClosedInvalid = "connections_closed" { code = "1007" } "Connections closed, by code";
+    ClosedTooBig = "connections_closed" { code = "1009" } "Connections closed, by code";
+    ClosedDraining = "connections_closed" { code = "3000" } "Connections closed, by code";
+    ClosedInternal = "connections_closed" { code = "3004" } "Connections closed, by code";
+    ClosedExpired = "connections_closed" { code = "3005" } "Connections closed, by code";
+    ClosedTooSlow = "connections_closed" { code = "3008" } "Connections closed, by code";
+    ClosedNoPong = "connections_closed" { code = "3012" } "Connections closed, by code";
+    ClosedTooMany = "connections_closed" { code = "3013" } "Connections closed, by code";
+    ClosedBadToken = "connections_closed" { code = "3500" } "Connections closed, by code";
+    ClosedBadRequest = "connections_closed" { code = "3501" } "Connections closed, by code";
+    ClosedNeverSignedIn = "connections_closed" { code = "3502" } "Connections closed, by code";
+    ClosedReplaced = "connections_closed" { code = "3503" } "Connections closed, by code";
+    ClosedConnectionLimit = "connections_closed" { code = "3504" } "Connections closed, by code";
+    ClosedDenied = "connections_closed" { code = "3507" } "Connections closed, by code";
+    ClosedLost = "connections_closed" { code = "lost" } "Connections closed, by code";
+    PingsSent = "heartbeat_pings" {} "Heartbeat pings sent";
+    FramesReceived = "frames_received" {} "WebSocket messages and control frames received";
+    BytesReceived = "received_bytes" {} "Bytes received";
+    FramesSent = "frames_sent" {} "Frames sent";
+    Sends = "sends" {} "Send operations; several frames may share one";
+    BytesSent = "sent_bytes" {} "Bytes sent";
+    RingEnters = "ring_enters" {} "System calls that entered a ring";
+    RingOverflow = "ring_overflow" {} "Times a completion queue overflowed into the kernel";
+    BuffersDry = "ring_buffers_dry" {} "Receives that found no buffer and were armed again";
+    Parks = "loop_parks" {} "Times a shard went to sleep";
+    Wakes = "mailbox_wakes" {} "Times a sleeping shard was woken for mail";
+    MailSent = "mailbox_mails" {} "Mails sent to other shards";
+    MailBatches = "mailbox_batches" {} "Batches they were sent in";
+    MailSpilled = "mailbox_spilled" {} "Mails that found a full mailbox and waited at their sender";
+    MailMissed = "mailbox_missed" {} "Deliveries dropped past the spill's bound and repaired by resync";
+    MailDropped = "mailbox_dropped" {} "Ephemeral mails dropped at a full mailbox";
+    ShedEphemeral = "outbox_shed" { class = "ephemeral" } "Frames dropped for slow connections, by class";
+    ShedStored = "outbox_shed" { class = "stored" } "Frames dropped for slow connections, by class";
+    Resyncs = "outbox_resyncs" {} "Sessions told to resync";
+    CommandAuth = "commands" { command = "auth" } "Commands received, by type";
+    CommandMessage = "commands" { command = "message" } "Commands received, by type";
+    CommandJoin = "commands" { command = "joinGroup" } "Commands received, by type";
+    CommandLeave = "commands" { command = "leaveGroup" } "Commands received, by type";
+    CommandMembers = "commands" { command = "members" } "Commands received, by type";
+    CommandTyping = "commands" { command = "typing" } "Commands received, by type";
+    CommandHistory = "commands" { command = "history" } "Commands received, by type";
+    CommandPing = "commands" { command = "ping" } "Commands received, by type";
+    CommandRefused = "commands_refused" {} "Commands answered with an error";
+    Appended = "log_appended" {} "Records appended to the log";
+    Acked = "acks" {} "Acks given to senders";
+    Duplicates = "messages_duplicate" {} "Messages recognised by their id and not delivered again";
+    Delivered = "messages_delivered" {} "Messages queued for a session";
+    FanOuts = "fanouts" {} "Fan-out jobs begun on a shard";
+}
+
+macro_rules! gauges {
+    ($($variant:ident = $name:literal $help:literal;)*) => {
+        /// Levels of a shard, read when scraped.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(usize)]
+        #[allow(missing_docs)]
+        pub enum Gauge { $($variant),* }
+
+        impl Gauge {
+            /// Every gauge, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// Its name.
+            pub fn family(self) -> &'static str {
+                match self { $(Self::$variant => concat!("longwire_", $name)),* }
+            }
+
+            /// What it tells.
+            pub fn help(self) -> &'static str {
+                match self { $(Self::$variant => $help),* }
+            }
+        }
+    };
+}
+
+gauges! {
+    Connections = "connections_active" "Open connections";
+    Sessions = "sessions_active" "Signed-in sessions";
+    Users = "users_known" "Users with a session or a membership";
+    Conversations = "conversations_active" "Conversations active at their sequencer";
+    FanOutJobs = "fanout_jobs" "Fan-out jobs under way";
+    MailboxDepth = "mailbox_depth" "Batches waiting in the mailbox";
+    SpillDepth = "mailbox_spill_depth" "Mails waiting at their sender for a full mailbox";
+    OutboxBytes = "outbox_bytes" "Bytes queued for connections";
+    AssemblyBytes = "assembly_bytes" "Bytes of half-received messages";
+    ViewBytes = "view_bytes" "Bytes of messages kept in memory";
+}
+
+/// One shard's counters: plain numbers with a single writer.
+#[derive(Clone, Debug)]
+pub struct Counters([u64; Counter::ALL.len()]);
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self([0; Counter::ALL.len()])
+    }
+}
+
+impl Counters {
+    /// Adds one.
+    #[inline]
+    pub fn count(&mut self, counter: Counter) {
+        self.add(counter, 1);
+    }
+
+    /// Adds `n`.
+    #[inline]
+    pub fn add(&mut self, counter: Counter, n: u64) {
+        self.0[counter as usize] += n;
+    }
+
+    /// The present value.
+    pub fn get(&self, counter: Counter) -> u64 {
+        self.0[counter as usize]
+    }
+
+    /// Adds another shard's counters.
+    pub fn merge(&mut self, other: &Self) {
+        self.0.iter_mut().zip(&other.0).for_each(|(a, b)| *a += b);
+    }
+}

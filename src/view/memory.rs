@@ -1,0 +1,1 @@
+//! The view kept in memory: bounded tails of conversations, memberships.

@@ -1,0 +1,62 @@
+//! The view's seam: applies committed records and is read. Knows no chat, sockets or shards; never writes the log.
+
+pub mod memory;
+
+use crate::ids::{ConversationId, GroupName, Seq, UserName};
+use crate::log::{MessageRecord, Position, Record};
+use std::sync::Arc;
+
+/// What a sequencer must know to go on with a conversation.
+#[derive(Clone, Debug, Default)]
+pub struct Activation {
+    /// Seq of the last message kept, 0 if none.
+    pub head: Seq,
+    /// The lowest seq kept, 0 if none.
+    pub first: Seq,
+    /// Messages of this conversation may have been dropped under the budget: `head` may be too low.
+    pub trimmed: bool,
+    /// A group's members with the seq after which they joined.
+    pub members: Vec<(UserName, Seq)>,
+    /// The newest messages, oldest first, for their ids.
+    pub recent: Vec<Arc<MessageRecord>>,
+}
+
+/// Which messages a reader wants; both bounds exclusive.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Range {
+    /// Only messages below it, newest first chosen.
+    pub before: Option<Seq>,
+    /// Only messages above it, oldest first chosen.
+    pub after: Option<Seq>,
+    /// At most this many.
+    pub limit: u32,
+}
+
+/// One page of a conversation, always in growing `seq`.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// The messages.
+    pub messages: Vec<Arc<MessageRecord>>,
+    /// The lowest seq kept, 0 if none.
+    pub first: Seq,
+    /// Whether there is more in the direction read.
+    pub more: bool,
+}
+
+/// The index that applies records and is read.
+pub trait View {
+    /// Applies one committed record; one already applied changes nothing.
+    fn apply(&mut self, position: Position, record: &Record);
+
+    /// Up to where records were applied.
+    fn applied(&self) -> Position;
+
+    /// What a sequencer needs to go on with a conversation.
+    fn activate(&self, conversation: &ConversationId) -> Activation;
+
+    /// Reads one page.
+    fn read(&self, conversation: &ConversationId, range: Range) -> Page;
+
+    /// Whether a user is in a group.
+    fn is_member(&self, group: &GroupName, user: &UserName) -> bool;
+}

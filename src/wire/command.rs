@@ -1,0 +1,82 @@
+//! What clients may ask, after decoding: names checked, content borrowed. Knows no encoding.
+
+use super::{ErrorCode, Payload};
+use crate::ids::{ConversationId, DeviceName, GroupName, Seq, UserName};
+use std::borrow::Cow;
+
+/// One decoded message of a client.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Request<'a> {
+    /// Repeated in the answer; on `message` also the idempotency key. 1 to 64 bytes.
+    pub id: Option<Cow<'a, str>>,
+    /// What is asked.
+    pub command: Command<'a>,
+}
+
+/// How someone proves who they are.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Credential<'a> {
+    /// A JWT.
+    Token(Cow<'a, str>),
+    /// A bare name, good in `--dev` mode only.
+    Username(UserName),
+}
+
+/// Whom something is for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// One user, on all devices.
+    User(UserName),
+    /// A group's members.
+    Group(GroupName),
+    /// Everyone signed in.
+    Everyone,
+}
+
+/// The commands of the protocol page.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
+pub enum Command<'a> {
+    Auth { credential: Credential<'a>, device: Option<DeviceName> },
+    Message { target: Target, payload: Payload<'a> },
+    JoinGroup { group: GroupName },
+    LeaveGroup { group: GroupName },
+    Members { group: GroupName, after: Option<UserName> },
+    Typing { target: Target },
+    History { conversation: ConversationId, before: Option<Seq>, after: Option<Seq>, limit: Option<u32> },
+    Ping,
+}
+
+impl Command<'_> {
+    /// The command's `type` on the wire, for errors and metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Auth { .. } => "auth",
+            Self::Message { .. } => "message",
+            Self::JoinGroup { .. } => "joinGroup",
+            Self::LeaveGroup { .. } => "leaveGroup",
+            Self::Members { .. } => "members",
+            Self::Typing { .. } => "typing",
+            Self::History { .. } => "history",
+            Self::Ping => "ping",
+        }
+    }
+}
+
+/// Why a message is not a command.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum DecodeError {
+    /// Not this encoding at all: the connection is closed with 1007.
+    Malformed,
+    /// A command that is refused; the connection lives on.
+    Refused {
+        /// 400 or 413.
+        code: ErrorCode,
+        /// What is wrong with it, for its writer.
+        reason: &'static str,
+        /// The command's `type`, when it was readable (at most 64 bytes are kept).
+        command: Option<String>,
+        /// The command's `id`, when it was readable.
+        id: Option<String>,
+    },
+}

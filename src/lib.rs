@@ -9,5 +9,6 @@ pub mod limits;
 pub mod log;
 pub mod metrics;
 pub mod route;
+pub mod slab;
 pub mod view;
 pub mod wire;

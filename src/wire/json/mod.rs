@@ -1,0 +1,10 @@
+//! JSON, one object a message. Knows the shapes of the wire, no rules.
+
+mod decode;
+mod encode;
+#[cfg(test)]
+mod properties;
+mod value;
+
+pub use decode::decode;
+pub use encode::encode;

@@ -9,6 +9,7 @@ pub mod limits;
 pub mod log;
 pub mod metrics;
 pub mod route;
+pub mod settings;
 pub mod slab;
 pub mod view;
 pub mod wire;

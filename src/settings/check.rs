@@ -1,0 +1,73 @@
+//! The relations between settings, which no single row can hold. Knows no source of values.
+
+use super::table::Settings;
+use super::values::CoreList;
+
+/// Cores one server can use: a shard needs at least one of the fixed partitions.
+const CORES_MAX: usize = crate::ids::PARTITIONS as usize;
+
+impl Settings {
+    /// Checks what no server could run with; returns what is wrong, one sentence each.
+    pub fn contradictions(&self) -> Vec<String> {
+        let admin_is_own =
+            self.server_admin_listen != Some(self.server_listen) || self.server_listen.port() == 0;
+        let few_cores = !matches!(&self.server_cores, CoreList::Only(cores) if cores.len() > CORES_MAX);
+        let origins_are_origins = self.client_allowed_origins.iter().all(|o| is_origin(o));
+        let rules = [
+            (
+                self.message_size_limit < self.websocket_message_size_limit,
+                "message.size_limit must be below websocket.message_size_limit, since a payload travels inside a message",
+            ),
+            (
+                self.websocket_message_size_limit <= self.client_queue_max_size,
+                "client.queue_max_size must be at least websocket.message_size_limit, or the largest message could not be queued",
+            ),
+            (
+                self.message_size_limit.0 * 4 <= self.store_memory_max_bytes.0,
+                "store.memory_max_bytes must hold at least four messages of message.size_limit",
+            ),
+            (
+                self.group_event_max_members <= self.group_max_members,
+                "group.event_max_members must not be above group.max_members",
+            ),
+            (admin_is_own, "server.admin_listen must be another address than server.listen"),
+            (few_cores, "server.cores names more than 64 cores, which is as many as one server uses"),
+            (
+                self.store_data_dir.is_none(),
+                "store.data_dir (--data-dir): this version keeps messages in memory only; leave it out",
+            ),
+            (
+                origins_are_origins,
+                "client.allowed_origins: each one is a scheme and a host without a path, like https://chat.example.org",
+            ),
+        ];
+        rules.into_iter().filter(|(holds, _)| !holds).map(|(_, text)| text.to_string()).collect()
+    }
+
+    /// Checks that it is settled who may sign in; an error tells what to do.
+    ///
+    /// # Errors
+    /// A sentence for the person who starts the server.
+    pub fn check_sign_in(&self) -> Result<(), String> {
+        match (self.server_dev, &self.token_key_file) {
+            (true, _) if !self.server_listen.ip().is_loopback() => Err(format!(
+                "--dev lets anyone sign in, so it listens on a loopback address only, and {} is none; \
+                 listen on 127.0.0.1, or leave --dev out and give --token-key FILE",
+                self.server_listen
+            )),
+            (false, None) => Err(
+                "nobody could sign in: give --token-key FILE (make one: `head -c 32 /dev/urandom | base64 > token.key`), \
+                 or --dev to try the server on this machine without tokens"
+                    .into(),
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn is_origin(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(scheme, host)| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+        !scheme.is_empty() && scheme.chars().all(plain) && !host.is_empty() && !host.contains(['/', ' ', '*'])
+    })
+}

@@ -1,0 +1,53 @@
+//! The table as command-line flags. Knows no command and no other source of values.
+
+use super::table::{ROWS, Row};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches};
+
+/// One flag for each row that `wanted` picks. Rows without a short flag show in `--help` but not in `-h`.
+pub fn args(wanted: impl Fn(&Row) -> bool) -> impl Iterator<Item = Arg> {
+    ROWS.iter().filter(move |row| wanted(row)).map(arg)
+}
+
+/// The keys and values that the command line gave.
+pub fn given(matches: &ArgMatches) -> Vec<(String, String)> {
+    let given = |row: &&Row| matches!(matches.try_contains_id(row.key), Ok(true));
+    ROWS.iter()
+        .filter(given)
+        .filter(|row| matches.value_source(row.key) == Some(ValueSource::CommandLine))
+        .filter_map(|row| Some((row.key.to_string(), matches.get_one::<String>(row.key)?.clone())))
+        .collect()
+}
+
+fn arg(row: &'static Row) -> Arg {
+    let arg = Arg::new(row.key).action(ArgAction::Set).help(help(row)).value_name(placeholder(row));
+    let arg = match row.alias {
+        Some(alias) => arg.long(alias).alias(row.flag()).help_heading("Main settings"),
+        None => arg.long(row.flag()).hide_short_help(true).help_heading("All other settings"),
+    };
+    if row.kind == "yes or no" {
+        arg.num_args(0..=1).require_equals(true).default_missing_value("true")
+    } else {
+        arg
+    }
+}
+
+fn help(row: &Row) -> String {
+    let help = row.help.trim().trim_end_matches('.');
+    if row.default.is_empty() { help.to_string() } else { format!("{help} [default: {}]", row.default) }
+}
+
+fn placeholder(row: &Row) -> &'static str {
+    match row.kind {
+        "address" | "address or `off`" => "ADDR",
+        "path" if row.key.ends_with("_dir") => "DIR",
+        "path" => "FILE",
+        "duration" => "TIME",
+        "size" => "SIZE",
+        "number" => "N",
+        "list" => "LIST",
+        "cores" => "CORES",
+        "yes or no" => "BOOL",
+        _ => "NAME",
+    }
+}

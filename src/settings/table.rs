@@ -1,0 +1,188 @@
+//! The table of settings: one row is a field, a TOML key, a flag, a variable and a line of the reference.
+//! Knows no source of values and nothing of what the settings steer.
+
+use super::values::{Bytes, CoreList, Durability, Value};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What is known of a setting without its value.
+#[derive(Debug)]
+pub struct Row {
+    /// `section.name`, as in a TOML file.
+    pub key: &'static str,
+    /// A short flag besides the one that the key makes.
+    pub alias: Option<&'static str>,
+    /// The value when nobody sets one; empty for none.
+    pub default: &'static str,
+    /// The lowest and the highest value.
+    pub range: Option<(&'static str, &'static str)>,
+    /// One sentence of help.
+    pub help: &'static str,
+    /// What kind of value it takes.
+    pub kind: &'static str,
+    /// Whether a TOML file writes it without quotes.
+    pub bare: bool,
+    /// Reads a text into the field, or says why not.
+    pub set: fn(&mut Settings, &str) -> Result<(), String>,
+    /// The field's present value as text.
+    pub show: fn(&Settings) -> String,
+}
+
+impl Row {
+    /// The key's part before the dot.
+    pub fn section(&self) -> &'static str {
+        self.key.split_once('.').map_or("", |(section, _)| section)
+    }
+
+    /// The key's part after the dot.
+    pub fn name(&self) -> &'static str {
+        self.key.split_once('.').map_or(self.key, |(_, name)| name)
+    }
+
+    /// The flag that the key makes, without its dashes.
+    pub fn flag(&self) -> String {
+        self.key.replace(['.', '_'], "-")
+    }
+
+    /// The variable that the key makes.
+    pub fn variable(&self) -> String {
+        format!("LONGWIRE_{}", self.key.replace('.', "_").to_uppercase())
+    }
+}
+
+fn ranged<T: Value + PartialOrd>(text: &str, range: Option<(&str, &str)>) -> Result<T, String> {
+    let value = T::read(text)?;
+    if let Some((low, high)) = range
+        && (T::read(low).is_ok_and(|low| value < low) || T::read(high).is_ok_and(|high| value > high))
+    {
+        return Err(format!("is out of range; it must be {low} to {high}"));
+    }
+    Ok(value)
+}
+
+macro_rules! range {
+    () => {
+        None
+    };
+    ($low:literal to $high:literal) => {
+        Some(($low, $high))
+    };
+}
+
+macro_rules! alias {
+    () => {
+        None
+    };
+    ($flag:literal) => {
+        Some($flag)
+    };
+}
+
+macro_rules! settings {
+    ($(
+        $(#[doc = $help:literal])+
+        $field:ident: $type:ty = $key:literal, $default:literal
+            $(, from $low:literal to $high:literal)? $(, flag $flag:literal)?;
+    )+) => {
+        /// Every setting of a server, checked. Tests start from [`Settings::default`] or [`Settings::with`].
+        #[derive(Clone, PartialEq, Debug)]
+        pub struct Settings {
+            $($(#[doc = $help])+ pub $field: $type,)+
+        }
+
+        /// Every row, in the order of the reference.
+        pub static ROWS: &[Row] = &[$(Row {
+            key: $key,
+            alias: alias!($($flag)?),
+            default: $default,
+            range: range!($($low to $high)?),
+            help: concat!($($help),+),
+            kind: <$type as Value>::KIND,
+            bare: <$type as Value>::BARE,
+            set: |settings, text| {
+                settings.$field = ranged(text, range!($($low to $high)?))?;
+                Ok(())
+            },
+            show: |settings| settings.$field.show(),
+        }),+];
+
+        impl Default for Settings {
+            fn default() -> Self {
+                Self {
+                    $($field: ranged($default, range!($($low to $high)?)).expect(concat!("default of ", $key)),)+
+                }
+            }
+        }
+    };
+}
+
+settings! {
+    /// Where clients connect; port 0 takes a free one and the banner names it.
+    server_listen: SocketAddr = "server.listen", "127.0.0.1:9501", flag "listen";
+    /// Where /metrics, /healthz and /readyz are served in plain HTTP without a password; `off` for nowhere.
+    server_admin_listen: Option<SocketAddr> = "server.admin_listen", "127.0.0.1:9502", flag "admin-listen";
+    /// The cores to run on, one pinned shard each: `all`, `0,1` or `0-3`.
+    server_cores: CoreList = "server.cores", "all", flag "cores";
+    /// Connections to make room for, on all cores together; the start tells what fits.
+    server_connection_limit: u32 = "server.connection_limit", "100000", from "1" to "16000000", flag "connections";
+    /// Anyone signs in by name and may do everything: for trying out, on a loopback address only.
+    server_dev: bool = "server.dev", "false", flag "dev";
+
+    /// Where messages are kept on disk; not available yet, this version keeps them in memory only.
+    store_data_dir: Option<PathBuf> = "store.data_dir", "", flag "data-dir";
+    /// What an ack proves before it is sent; `memory`: the message is kept until the server ends.
+    store_durability: Durability = "store.durability", "memory", flag "durability";
+    /// Messages kept in memory, on all cores together; past it the oldest are forgotten.
+    store_memory_max_bytes: Bytes = "store.memory_max_bytes", "256MiB", from "1MiB" to "1024GiB";
+
+    /// The file with the secret that signs tokens (HS256): at least 32 bytes, one trailing newline is ignored.
+    token_key_file: Option<PathBuf> = "token.key_file", "", flag "token-key";
+    /// The audience that a token's `aud` must name; not checked when empty.
+    token_audience: Option<String> = "token.audience", "";
+    /// The issuer that a token's `iss` must name; not checked when empty.
+    token_issuer: Option<String> = "token.issuer", "";
+
+    /// How long connections may take to close when the server stops.
+    shutdown_timeout: Duration = "shutdown.timeout", "10s", from "0s" to "1h", flag "shutdown-timeout";
+
+    /// How often the server pings each connection; two intervals without a received byte close it with 3012.
+    client_ping_interval: Duration = "client.ping_interval", "25s", from "10ms" to "1h", flag "heartbeat";
+    /// How long a connection may take from accept to signed in; later it is closed with 3502.
+    client_auth_timeout: Duration = "client.auth_timeout", "10s", from "10ms" to "10m";
+    /// Bytes queued for one slow connection; past it stored messages give way to one `resync`, then it is closed.
+    client_queue_max_size: Bytes = "client.queue_max_size", "1MiB", from "4KiB" to "4GiB";
+    /// Connections one user may have at a time; a further one is closed with 3504.
+    client_user_connection_limit: u32 = "client.user_connection_limit", "64", from "1" to "65536";
+    /// Web origins that may connect besides the server's own, like https://chat.example.org.
+    client_allowed_origins: Vec<String> = "client.allowed_origins", "";
+
+    /// The largest WebSocket message a client may send; a larger one closes with 1009.
+    websocket_message_size_limit: Bytes = "websocket.message_size_limit", "64KiB", from "128B" to "1GiB";
+    /// The largest payload of a chat message; a larger one is answered with error 413.
+    message_size_limit: Bytes = "message.size_limit", "32KiB", from "1B" to "512MiB";
+
+    /// Whether anyone may create and join groups by name; when not set, only with server.dev.
+    group_open: Option<bool> = "group.open", "";
+    /// The largest group whose members are told who joins and leaves.
+    group_event_max_members: u32 = "group.event_max_members", "100", from "0" to "100000";
+    /// Members one group may have; a further one is answered with error 403.
+    group_max_members: u32 = "group.max_members", "100000", from "1" to "10000000";
+    /// Groups one user may be in; a further one is answered with error 403.
+    group_user_limit: u32 = "group.user_limit", "1000", from "1" to "100000";
+
+    /// Sends of one fan-out before a shard turns to other work.
+    chat_fanout_slice: u32 = "chat.fanout_slice", "128", from "1" to "65536";
+    /// Conversations held active at a time, on all cores together.
+    chat_active_conversations_max: u32 = "chat.active_conversations_max", "1000000", from "64" to "100000000";
+    /// Users known at a time (with a session or a membership), on all cores together.
+    chat_users_max: u32 = "chat.users_max", "4000000", from "64" to "100000000";
+
+    /// Memory for recognising a message sent again by its `id`, on all cores together; past it the oldest are forgotten.
+    idempotency_max_bytes: Bytes = "idempotency.max_bytes", "64MiB", from "64KiB" to "64GiB";
+    /// How long a message sent again is recognised by its `id`.
+    idempotency_window: Duration = "idempotency.window", "24h", from "1s" to "30d";
+
+    /// How long at most an idle shard looks for work before it sleeps; 0 sleeps at once.
+    shard_spin: Duration = "shard.spin", "50us", from "0s" to "10ms";
+}

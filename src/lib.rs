@@ -1,5 +1,6 @@
 //! Longwire: an instant-messaging server for long-lived WebSocket connections on Linux.
 
+pub mod admin;
 pub mod auth;
 pub mod chat;
 pub mod claims;

@@ -1,5 +1,11 @@
 //! Plain per-shard counters and histograms, merged when scraped. Knows nothing of what it counts.
 
+mod histograms;
+mod snapshot;
+
+pub use histograms::{Histogram, Histograms};
+pub use snapshot::{Gauges, Snapshot};
+
 macro_rules! counters {
     ($($(#[$doc:meta])* $variant:ident = $name:literal { $($label:ident = $value:literal),* } $help:literal;)*) => {
         /// Every counter of a shard: one row here is one line in `/metrics`.

@@ -1,0 +1,58 @@
+//! Threads of many client connections, and the scenarios' way to drive them. Knows no workload.
+//!
+//! An engine owns sockets and turns bytes into frames; a [`Driver`] decides what is sent. A second engine
+//! (`io_uring`) would offer the same [`Io`] to the same drivers.
+mod conn;
+pub(crate) mod epoll;
+mod upgrade;
+
+use crate::control::Control;
+use std::net::{IpAddr, SocketAddr};
+
+pub(crate) use epoll::Io;
+
+/// A connection's number within its thread.
+pub(crate) type ConnId = usize;
+
+/// Which connections a thread opens.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    /// The server.
+    pub(crate) server: SocketAddr,
+    /// What follows the address in the URL.
+    pub(crate) path: String,
+    /// First address to connect from; the next one is used after each `PER_SOURCE` connections.
+    pub(crate) source: Option<IpAddr>,
+    /// The thread's first connection among all.
+    pub(crate) first: usize,
+    /// How many.
+    pub(crate) count: usize,
+}
+
+/// What a driver wants next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// To be called at this time at the latest (a nap's length bounds it anyway).
+    At(u64),
+    /// To be called again at once, without sleeping.
+    Spin,
+    /// To be called when something arrives.
+    Event,
+    /// Nothing any more: the thread ends.
+    Done,
+}
+
+/// A workload's part in one thread.
+pub(crate) trait Driver: Send {
+    /// A connection was upgraded.
+    fn opened(&mut self, io: &mut Io, conn: ConnId);
+    /// A text or binary message arrived.
+    fn message(&mut self, io: &mut Io, conn: ConnId, payload: &[u8], now: u64);
+    /// Once per turn of the thread's loop, before it sleeps.
+    fn turn(&mut self, io: &mut Io, now: u64) -> Next;
+}
+
+/// Drives one thread until its driver is done or the run is called off.
+pub(crate) fn run(plan: &Plan, control: &Control, driver: &mut impl Driver) -> anyhow::Result<()> {
+    epoll::Engine::new(plan, control)?.run(driver)
+}

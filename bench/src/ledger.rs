@@ -1,0 +1,117 @@
+//! Which messages of a sender arrived, in which order. Knows no bytes and no socket.
+use crate::limits::MISSING_MAX;
+use serde::Serialize;
+
+/// What one receiver has seen of one sender.
+#[derive(Debug, Default)]
+pub(crate) struct Stream {
+    next: u32,
+    received: u32,
+    /// Counts below `next` that have not come (yet).
+    missing: Vec<u32>,
+}
+
+/// What went wrong, over many streams.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Faults {
+    /// Sent and never delivered.
+    pub(crate) lost: u64,
+    /// Delivered more than once.
+    pub(crate) duplicated: u64,
+    /// Delivered after a later one.
+    pub(crate) reordered: u64,
+    /// Delivered to the wrong receiver.
+    pub(crate) misdelivered: u64,
+    /// Sent with an `id` and never acked.
+    pub(crate) unacked: u64,
+}
+
+impl Faults {
+    /// Whether nothing went wrong.
+    pub(crate) fn none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Adds another's.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.lost += other.lost;
+        self.duplicated += other.duplicated;
+        self.reordered += other.reordered;
+        self.misdelivered += other.misdelivered;
+        self.unacked += other.unacked;
+    }
+}
+
+impl Stream {
+    /// Books one arrival; true when it is new.
+    pub(crate) fn arrived(&mut self, seq: u32, faults: &mut Faults) -> bool {
+        if seq == self.next {
+            self.next += 1;
+        } else if seq > self.next {
+            // Past the bound the count of lost ones stays right; only a late one is then called a duplicate.
+            let room = MISSING_MAX.saturating_sub(self.missing.len());
+            self.missing.extend((self.next..seq).take(room));
+            self.next = seq + 1;
+        } else if let Some(at) = self.missing.iter().position(|&missing| missing == seq) {
+            self.missing.swap_remove(at);
+            faults.reordered += 1;
+        } else {
+            faults.duplicated += 1;
+            return false;
+        }
+        self.received += 1;
+        true
+    }
+
+    /// Closes the stream: what was sent and has not come is lost.
+    pub(crate) fn close(&self, sent: u32, faults: &mut Faults) {
+        faults.lost += u64::from(sent.saturating_sub(self.received));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn booked(arrivals: &[u32], sent: u32) -> Faults {
+        let (mut stream, mut faults) = (Stream::default(), Faults::default());
+        for &seq in arrivals {
+            stream.arrived(seq, &mut faults);
+        }
+        stream.close(sent, &mut faults);
+        faults
+    }
+
+    #[test]
+    fn a_whole_run_has_no_faults() {
+        assert!(booked(&[0, 1, 2, 3], 4).none());
+    }
+
+    #[test]
+    fn a_drop_is_found_in_the_middle_and_at_the_end() {
+        assert_eq!(booked(&[0, 2, 3], 4), Faults { lost: 1, ..Faults::default() });
+        assert_eq!(booked(&[0, 1], 4), Faults { lost: 2, ..Faults::default() });
+    }
+
+    #[test]
+    fn a_duplicate_is_found() {
+        assert_eq!(booked(&[0, 1, 1, 0, 2], 3), Faults { duplicated: 2, ..Faults::default() });
+    }
+
+    #[test]
+    fn a_swap_is_reordering_and_no_loss() {
+        assert_eq!(booked(&[0, 2, 1, 3], 4), Faults { reordered: 1, ..Faults::default() });
+    }
+
+    #[test]
+    fn a_late_one_comes_once_only() {
+        let faults = booked(&[0, 2, 1, 1], 3);
+        assert_eq!(faults, Faults { reordered: 1, duplicated: 1, ..Faults::default() });
+    }
+
+    #[test]
+    fn losses_past_the_bound_are_still_counted() {
+        let sent = u32::try_from(MISSING_MAX).unwrap() * 3;
+        assert_eq!(booked(&[0, sent - 1], sent).lost, u64::from(sent) - 2);
+    }
+}

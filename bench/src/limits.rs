@@ -1,0 +1,28 @@
+//! Every bound of the generator, with its unit.
+
+/// Bytes that one read may bring; also the largest frame taken from a server, header included.
+pub(crate) const READ_BYTES: usize = 4 << 20;
+
+/// Bytes of an upgrade's answer.
+pub(crate) const UPGRADE_BYTES: usize = 16 << 10;
+
+/// Bytes waiting unsent in one thread before the run is called off: the server is far behind.
+pub(crate) const BACKLOG_BYTES: usize = 64 << 20;
+
+/// Counts remembered as missing in one stream.
+pub(crate) const MISSING_MAX: usize = 1024;
+
+/// Connections opened and not yet upgraded, per thread.
+pub(crate) const OPENING_MAX: usize = 64;
+
+/// Connections per source address: below the kernel's default range of ports.
+pub(crate) const PER_SOURCE: usize = 20_000;
+
+/// Readiness events taken at once.
+pub(crate) const EVENTS: usize = 1024;
+
+/// Milliseconds that a thread sleeps at most: how late it can see that a run has begun or ended.
+pub(crate) const NAP_MS: u64 = 5;
+
+/// Seconds for everyone to connect and sign in, plus one for each thousand connections.
+pub(crate) const SETUP_SECONDS: u64 = 30;

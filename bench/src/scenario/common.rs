@@ -1,0 +1,177 @@
+//! What every driver keeps: its thread's counters, histograms and ledger; and the load's options.
+use crate::control::{Control, Phase, Tallies, Window};
+use crate::engine::Next;
+use crate::engine::epoll::bump;
+use crate::latency::Latency;
+use crate::ledger::Faults;
+use crate::schedule::Schedule;
+use crate::wire::dialect::{Answer, Dialect};
+use crate::wire::marker;
+use clap::Args;
+use std::time::Duration;
+
+/// Options of every workload that sends.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LoadArgs {
+    /// Bytes of each message's payload
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(marker::SIZE as i64..=(1 << 20)))]
+    pub(crate) payload: u32,
+    /// What the server answers: `tutorial` waits for no answer to `auth` and `joinGroup`
+    #[arg(long, value_enum, default_value = "tutorial")]
+    pub(crate) dialect: Dialect,
+    /// Closed loop: messages under way, per pair, group or connection
+    #[arg(long, default_value_t = 1, conflicts_with = "rate", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) in_flight: u32,
+    /// Open loop: messages a second in all, latency counted from the intended time
+    #[arg(long)]
+    pub(crate) rate: Option<f64>,
+    /// Open loop: exponential gaps in place of even ones
+    #[arg(long, requires = "rate")]
+    pub(crate) poisson: bool,
+    /// Open loop: seed of the gaps
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Open loop: never sleep between messages (steadier latency, one core burnt)
+    #[arg(long, requires = "rate")]
+    pub(crate) spin: bool,
+    #[command(flatten)]
+    pub(crate) window: WindowArgs,
+}
+
+/// How long a run lasts.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct WindowArgs {
+    /// Measured time
+    #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
+    pub(crate) duration: Duration,
+    /// Time under load before it
+    #[arg(long, default_value = "2s", value_parser = humantime::parse_duration)]
+    pub(crate) warmup: Duration,
+    /// Time at most for what is still under way at the end
+    #[arg(long, default_value = "5s", value_parser = humantime::parse_duration)]
+    pub(crate) drain: Duration,
+}
+
+impl WindowArgs {
+    pub(crate) fn window(&self) -> Window {
+        Window { warmup: self.warmup, duration: self.duration, drain: self.drain }
+    }
+}
+
+impl LoadArgs {
+    /// Refuses what the parser cannot see.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            self.rate.is_none_or(|rate| rate > 0.0 && rate.is_finite()),
+            "--rate must be above 0"
+        );
+        Ok(())
+    }
+
+    /// The loop in a report's words.
+    pub(crate) fn describe(&self, unit: &str) -> String {
+        match self.rate {
+            Some(rate) if self.poisson => {
+                format!("open loop, {rate}/s, exponential gaps (seed {})", self.seed)
+            }
+            Some(rate) => format!("open loop, {rate}/s, even gaps"),
+            None => format!("closed loop, {} in flight per {unit}", self.in_flight),
+        }
+    }
+
+    /// The schedule of one thread, in an open loop.
+    pub(crate) fn schedule(&self, part: usize, of: usize, start: u64) -> Option<Schedule> {
+        let seed = self.poisson.then_some(self.seed);
+        self.rate.map(|rate| Schedule::new(rate, part, of, start, seed))
+    }
+
+    /// When to look at the schedule again.
+    pub(crate) fn next(&self, schedule: &Schedule) -> Next {
+        if self.spin { Next::Spin } else { Next::At(schedule.next()) }
+    }
+}
+
+/// One thread's share of what is measured.
+pub(crate) struct Book<'a> {
+    pub(crate) control: &'a Control,
+    pub(crate) tallies: &'a Tallies,
+    pub(crate) latency: Latency,
+    pub(crate) lag: Latency,
+    pub(crate) faults: Faults,
+    announced: u8,
+}
+
+impl<'a> Book<'a> {
+    pub(crate) fn new(control: &'a Control, thread: usize) -> Self {
+        Self {
+            control,
+            tallies: control.tallies(thread),
+            latency: Latency::default(),
+            lag: Latency::default(),
+            faults: Faults::default(),
+            announced: 0,
+        }
+    }
+
+    /// Says once that this thread is set up.
+    pub(crate) fn ready(&mut self) {
+        self.announce(1);
+    }
+
+    /// Says once that nothing of this thread is under way any more.
+    pub(crate) fn done(&mut self) {
+        self.announce(2);
+    }
+
+    fn announce(&mut self, stage: u8) {
+        if self.announced < stage {
+            self.announced = stage;
+            self.control.thread_ready();
+        }
+    }
+
+    /// Whether a message meant for `time` is to be sent.
+    pub(crate) fn sending(&self, time: u64) -> bool {
+        matches!(self.control.phase(time), Phase::Warmup | Phase::Measure)
+    }
+
+    /// Counts a message sent.
+    pub(crate) fn sent(&mut self) {
+        bump(&self.tallies.sent, 1);
+    }
+
+    /// Records how late an open loop's message left.
+    pub(crate) fn left(&mut self, intended: u64) {
+        if self.control.phase(intended) == Phase::Measure {
+            self.lag.record(self.control.now().saturating_sub(intended));
+        }
+    }
+
+    /// Counts a delivery, and its latency when it was meant for the window.
+    pub(crate) fn delivered(&mut self, intended: u64, now: u64) {
+        bump(&self.tallies.delivered, 1);
+        if self.control.phase(intended) == Phase::Measure {
+            self.latency.record(now.saturating_sub(intended));
+        }
+    }
+
+    /// Counts an answer that carries no payload.
+    pub(crate) fn answer(&mut self, text: &[u8]) -> Answer {
+        let answer = Answer::of(text);
+        match answer {
+            Answer::Ack => bump(&self.tallies.acked, 1),
+            Answer::Error => {
+                bump(&self.tallies.errors, 1);
+                let shown = &text[..text.len().min(200)];
+                self.control.note(&format!("server: {}", String::from_utf8_lossy(shown)));
+            }
+            _ => {}
+        }
+        answer
+    }
+}
+
+/// A number for this run: names, groups and ids differ from those of the run before.
+pub(crate) fn run_number() -> u32 {
+    fastrand::u32(..)
+}

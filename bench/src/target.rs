@@ -1,0 +1,270 @@
+//! The server under test: found by its URL, or started here, pinned, awaited and ended. Knows no workload.
+use anyhow::{Context, bail, ensure};
+use clap::Args;
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+/// How long a started server may take until it accepts.
+const START: Duration = Duration::from_secs(20);
+/// How long it may take to end after SIGTERM.
+const STOP: Duration = Duration::from_secs(5);
+
+/// Which server, and where both sides run.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TargetArgs {
+    /// A running server, e.g. ws://127.0.0.1:9501/
+    #[arg(long, conflicts_with = "spawn")]
+    url: Option<String>,
+    /// The running server's process, for its CPU time and memory
+    #[arg(long, requires = "url")]
+    server_pid: Option<u32>,
+    /// Start this server: `{port}` and `{admin}` become free ports; without `{port}` it has to print its ws:// URL
+    #[arg(long, value_name = "CMD")]
+    pub(crate) spawn: Option<String>,
+    /// Cores of the started server, as `taskset -c` takes them; `any` does not pin
+    #[arg(long, default_value = "0", value_name = "LIST")]
+    server_core: String,
+    /// Cores of the generator, separated by commas; `any` does not pin
+    #[arg(long, default_value = "1", value_name = "LIST")]
+    core: String,
+    /// The server's Prometheus page, for ring enters per message (follows from `{admin}` when it is started here)
+    #[arg(long, value_name = "URL")]
+    metrics: Option<String>,
+    /// First address to connect from; the next one serves after each 20,000 connections
+    #[arg(long, value_name = "IP")]
+    pub(crate) source: Option<IpAddr>,
+    /// Generator threads
+    #[arg(long, default_value_t = 1)]
+    pub(crate) threads: usize,
+}
+
+/// The server, reachable.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) address: SocketAddr,
+    pub(crate) path: String,
+    pub(crate) pid: Option<u32>,
+    /// Cores it may use, where they are known.
+    pub(crate) cores: Option<usize>,
+    metrics: Option<String>,
+    /// Ended when the target is dropped.
+    _server: Option<Spawned>,
+}
+
+impl TargetArgs {
+    /// Finds or starts the server.
+    pub(crate) fn open(&self) -> anyhow::Result<Target> {
+        match (&self.url, &self.spawn) {
+            (_, Some(command)) => self.start(command),
+            (Some(url), None) => {
+                let (address, path) = parse_url(url)?;
+                let metrics = self.metrics.clone();
+                Ok(Target { address, path, pid: self.server_pid, cores: None, metrics, _server: None })
+            }
+            (None, None) => bail!("which server? --url ws://… or --spawn \"CMD\""),
+        }
+    }
+
+    fn start(&self, command: &str) -> anyhow::Result<Target> {
+        let port = free_port()?;
+        let admin = free_port()?;
+        let named = command.contains("{port}");
+        let line = command.replace("{port}", &port.to_string()).replace("{admin}", &admin.to_string());
+        let (mut server, urls) = Spawned::start(&line, &self.server_core)?;
+        let (address, path) = if named {
+            let address = SocketAddr::from(([127, 0, 0, 1], port));
+            server.wait_for_port(address)?;
+            (address, "/".to_owned())
+        } else {
+            parse_url(&server.wait_for_url(&urls)?)?
+        };
+        let follows = command.contains("{admin}").then(|| format!("http://127.0.0.1:{admin}/metrics"));
+        Ok(Target {
+            address,
+            path,
+            pid: Some(server.child.id()),
+            cores: core_list(&self.server_core).map(|cores| cores.len()),
+            metrics: self.metrics.clone().or(follows),
+            _server: Some(server),
+        })
+    }
+
+    /// Pins the calling thread to the generator's cores.
+    pub(crate) fn pin(&self) {
+        let Some(cores) = core_list(&self.core) else { return };
+        if let Err(error) = affinity::set_thread_affinity(cores) {
+            eprintln!("generator not pinned to core {}: {error}", self.core);
+        }
+    }
+}
+
+impl Target {
+    /// The server's count of system calls that entered a ring, if it has a page that says so.
+    pub(crate) fn ring_enters(&self) -> Option<u64> {
+        let page = fetch(self.metrics.as_deref()?).map_err(|error| eprintln!("metrics: {error:#}")).ok()?;
+        let mut values =
+            page.lines().filter(|line| line.starts_with("longwire_ring_enters_total")).peekable();
+        values.peek()?;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // counters are whole and positive
+        Some(values.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() as u64)
+    }
+}
+
+/// A server started here.
+#[derive(Debug)]
+struct Spawned {
+    child: Child,
+}
+
+impl Spawned {
+    fn start(line: &str, cores: &str) -> anyhow::Result<(Self, Receiver<String>)> {
+        let words = shell_words::split(line).context("the server's command")?;
+        ensure!(!words.is_empty(), "the server's command is empty");
+        // `env` takes the assignments before the program and then becomes it, as taskset does: one process id.
+        let mut command = match core_list(cores) {
+            Some(_) => Command::new("taskset"),
+            None => Command::new("env"),
+        };
+        if core_list(cores).is_some() {
+            command.args(["-c", cores, "env"]);
+        }
+        command.args(words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().with_context(|| format!("starting {line}"))?;
+        let (found, urls) = channel();
+        watch(child.stdout.take(), found.clone());
+        watch(child.stderr.take(), found);
+        Ok((Self { child }, urls))
+    }
+
+    fn wait_for_port(&mut self, address: SocketAddr) -> anyhow::Result<()> {
+        let since = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            self.still_there()?;
+            ensure!(since.elapsed() < START, "the server does not accept on {address}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    fn wait_for_url(&mut self, urls: &Receiver<String>) -> anyhow::Result<String> {
+        let since = Instant::now();
+        loop {
+            if let Ok(url) = urls.recv_timeout(Duration::from_millis(50)) {
+                return Ok(url);
+            }
+            self.still_there()?;
+            ensure!(since.elapsed() < START, "the server printed no ws:// URL");
+        }
+    }
+
+    fn still_there(&mut self) -> anyhow::Result<()> {
+        match self.child.try_wait()? {
+            Some(status) => bail!("the server ended: {status}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Spawned {
+    fn drop(&mut self) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        // Errors here mean that it is gone already.
+        let _ = pid.map(|pid| kill_process(pid, Signal::TERM));
+        let since = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if since.elapsed() > STOP {
+                let _ = self.child.kill();
+                let _ = self.child.wait();
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// Passes the server's output on to stderr and picks the URL out of it.
+fn watch(output: Option<impl Read + Send + 'static>, found: Sender<String>) {
+    let Some(output) = output else { return };
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            eprintln!("  server: {line}");
+            if let Some(at) = line.find("ws://") {
+                let end = line[at..]
+                    .find(|c: char| c.is_whitespace() || c == ',')
+                    .map_or(line.len(), |end| at + end);
+                // Nobody listens once the first URL was taken.
+                let _ = found.send(line[at..end].to_owned());
+            }
+        }
+    });
+}
+
+fn parse_url(url: &str) -> anyhow::Result<(SocketAddr, String)> {
+    let rest = url.strip_prefix("ws://").with_context(|| format!("{url} is no ws:// URL"))?;
+    let (host, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
+    let address = host.to_socket_addrs().with_context(|| format!("the address in {url}"))?.next();
+    Ok((address.with_context(|| format!("{host} has no address"))?, path.to_owned()))
+}
+
+/// `0,2-3` as numbers; `None` for `any` and what is no list.
+fn core_list(list: &str) -> Option<Vec<usize>> {
+    let range = |part: &str| {
+        let (from, to) = part.split_once('-').unwrap_or((part, part));
+        Some(from.trim().parse::<usize>().ok()?..=to.trim().parse().ok()?)
+    };
+    let ranges: Option<Vec<_>> = list.split(',').map(range).collect();
+    Some(ranges?.into_iter().flatten().collect()).filter(|cores: &Vec<usize>| !cores.is_empty())
+}
+
+fn free_port() -> anyhow::Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+fn fetch(url: &str) -> anyhow::Result<String> {
+    let rest = url.strip_prefix("http://").context("only http:// is spoken here")?;
+    let (host, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
+    let mut stream = TcpStream::connect(host)?;
+    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
+    let mut page = String::new();
+    stream.take(1 << 20).read_to_string(&mut page)?;
+    Ok(page)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_and_core_lists_are_read() {
+        let (address, path) = parse_url("ws://127.0.0.1:9501").unwrap();
+        assert_eq!((address.port(), path.as_str()), (9501, "/"));
+        assert_eq!(parse_url("ws://127.0.0.1:1/ws?x").unwrap().1, "/ws?x");
+        assert!(parse_url("http://127.0.0.1:1/").is_err());
+        assert_eq!(core_list("0,2-3"), Some(vec![0, 2, 3]));
+        assert_eq!(core_list("any"), None);
+    }
+
+    #[test]
+    fn ring_enters_are_summed_over_cores() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/metrics", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 512];
+            let _ = stream.read(&mut request).unwrap();
+            let page =
+                "longwire_ring_enters_total{core=\"0\"} 5\nlongwire_ring_enters_total{core=\"1\"} 7\nx 1\n";
+            write!(stream, "HTTP/1.0 200 OK\r\n\r\n{page}").unwrap();
+        });
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        let metrics = Some(url);
+        let target = Target { address, path: "/".into(), pid: None, cores: None, metrics, _server: None };
+        assert_eq!(target.ring_enters(), Some(12));
+        server.join().unwrap();
+    }
+}

@@ -1,0 +1,169 @@
+//! WebSocket frames as a client writes and reads them. Knows no JSON and no socket.
+//!
+//! Client frames are masked with one fixed, non-zero key: the server has to unmask as it would for anyone, and
+//! the generator can prepare a frame once and patch it.
+use std::fmt;
+
+/// The mask of every frame that the generator sends.
+pub(crate) const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+
+/// Opcodes of RFC 6455.
+pub(crate) const TEXT: u8 = 1;
+/// A close frame.
+pub(crate) const CLOSE: u8 = 8;
+/// A ping frame.
+pub(crate) const PING: u8 = 9;
+/// A pong frame.
+pub(crate) const PONG: u8 = 10;
+
+const FIN: u8 = 0x80;
+const MASKED: u8 = 0x80;
+
+/// A frame's header as a server sends it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Header {
+    /// Opcode.
+    pub(crate) op: u8,
+    /// Bytes of the header itself.
+    pub(crate) header: usize,
+    /// Bytes of payload behind it.
+    pub(crate) payload: usize,
+}
+
+impl Header {
+    /// Header and payload together.
+    pub(crate) fn total(self) -> usize {
+        self.header + self.payload
+    }
+}
+
+/// What a server must not send to this client.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Bad {
+    /// Reserved bits without an extension.
+    Reserved,
+    /// A masked frame from a server.
+    Masked,
+    /// A fragment: legal, but no server of these workloads has a reason to send one.
+    Fragment,
+}
+
+impl fmt::Display for Bad {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Reserved => "reserved bits set in a server's frame",
+            Self::Masked => "a masked frame from the server",
+            Self::Fragment => "a fragmented message from the server",
+        })
+    }
+}
+
+/// Parses a server frame's header; `None` when more bytes are needed.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Header>, Bad> {
+    let [first, second, rest @ ..] = bytes else { return Ok(None) };
+    if first & 0x70 != 0 {
+        return Err(Bad::Reserved);
+    }
+    if second & MASKED != 0 {
+        return Err(Bad::Masked);
+    }
+    let op = first & 0x0f;
+    if first & FIN == 0 || op == 0 {
+        return Err(Bad::Fragment);
+    }
+    let (header, payload) = match second & 0x7f {
+        126 => match rest {
+            [a, b, ..] => (4, usize::from(u16::from_be_bytes([*a, *b]))),
+            _ => return Ok(None),
+        },
+        127 => match rest.first_chunk::<8>() {
+            // A length beyond the address space can only fail later, as a frame over the limit.
+            Some(length) => (10, usize::try_from(u64::from_be_bytes(*length)).unwrap_or(usize::MAX / 2)),
+            None => return Ok(None),
+        },
+        short => (2, usize::from(short)),
+    };
+    Ok(Some(Header { op, header, payload }))
+}
+
+/// Appends one whole masked frame.
+pub(crate) fn write(out: &mut Vec<u8>, op: u8, payload: &[u8]) {
+    out.push(FIN | op);
+    #[allow(clippy::cast_possible_truncation)] // each arm's range fits its type
+    match payload.len() {
+        n @ 0..=125 => out.push(MASKED | n as u8),
+        n @ 126..=0xffff => {
+            out.push(MASKED | 126);
+            out.extend_from_slice(&(n as u16).to_be_bytes());
+        }
+        n => {
+            out.push(MASKED | 127);
+            out.extend_from_slice(&(n as u64).to_be_bytes());
+        }
+    }
+    out.extend_from_slice(&MASK);
+    let body = out.len();
+    out.extend_from_slice(payload);
+    mask(&mut out[body..], 0);
+}
+
+/// Masks `bytes`, which start `offset` bytes into their frame's payload.
+pub(crate) fn mask(bytes: &mut [u8], offset: usize) {
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        *byte ^= MASK[(offset + at) & 3];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tungstenite::protocol::frame::{FrameHeader, coding::Data, coding::OpCode};
+
+    fn server_frame(payload: usize) -> Vec<u8> {
+        let header = FrameHeader { opcode: OpCode::Data(Data::Text), ..FrameHeader::default() };
+        let mut bytes = Vec::new();
+        header.format(payload as u64, &mut bytes).unwrap();
+        bytes.resize(bytes.len() + payload, b'x');
+        bytes
+    }
+
+    #[test]
+    fn every_length_form_parses_as_tungstenite_writes_it() {
+        for payload in [0, 1, 125, 126, 127, 65_535, 65_536, 200_000] {
+            let bytes = server_frame(payload);
+            let header = parse(&bytes).unwrap().unwrap();
+            assert_eq!((header.op, header.payload, header.total()), (TEXT, payload, bytes.len()));
+        }
+    }
+
+    #[test]
+    fn a_cut_header_asks_for_more() {
+        let bytes = server_frame(70_000);
+        for cut in 0..10 {
+            assert_eq!(parse(&bytes[..cut]), Ok(None), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn what_a_server_must_not_send_is_refused() {
+        assert_eq!(parse(&[0xc1, 0]), Err(Bad::Reserved));
+        assert_eq!(parse(&[0x81, 0x80]), Err(Bad::Masked));
+        assert_eq!(parse(&[0x01, 0]), Err(Bad::Fragment));
+    }
+
+    #[test]
+    fn a_written_frame_reads_back_in_tungstenite() {
+        for size in [0_usize, 5, 125, 126, 65_535, 65_536] {
+            let payload: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
+            let mut bytes = Vec::new();
+            write(&mut bytes, TEXT, &payload);
+            let mut cursor = std::io::Cursor::new(&bytes);
+            let (header, length) = FrameHeader::parse(&mut cursor).unwrap().unwrap();
+            assert_eq!((header.mask, length), (Some(MASK), size as u64));
+            let at = usize::try_from(cursor.position()).unwrap();
+            let mut body = bytes[at..].to_vec();
+            mask(&mut body, 0);
+            assert_eq!(body, payload);
+        }
+    }
+}

@@ -147,16 +147,6 @@ impl Report {
     pub(crate) fn clean(&self) -> bool {
         self.faults.none() && self.failed_connections == 0 && self.server_errors == 0
     }
-
-    /// Writes text, or one line of JSON.
-    pub(crate) fn print(&self, json: bool) -> anyhow::Result<()> {
-        if json {
-            println!("{}", serde_json::to_string(self)?);
-        } else {
-            print!("{self}");
-        }
-        Ok(())
-    }
 }
 
 fn side(f: &mut fmt::Formatter<'_>, name: &str, usage: &Usage, per: Option<f64>) -> fmt::Result {

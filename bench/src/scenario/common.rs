@@ -96,9 +96,13 @@ pub(crate) struct Book<'a> {
     pub(crate) control: &'a Control,
     pub(crate) tallies: &'a Tallies,
     pub(crate) latency: Latency,
+    /// Latencies of every other slice of the window, when it is cut into slices.
+    pub(crate) second: Latency,
     pub(crate) lag: Latency,
     pub(crate) faults: Faults,
     announced: u8,
+    /// A slice's nanoseconds; 0: the window is whole.
+    slice: u64,
 }
 
 impl<'a> Book<'a> {
@@ -107,10 +111,23 @@ impl<'a> Book<'a> {
             control,
             tallies: control.tallies(thread),
             latency: Latency::default(),
+            second: Latency::default(),
             lag: Latency::default(),
             faults: Faults::default(),
             announced: 0,
+            slice: 0,
         }
+    }
+
+    /// Cuts the window into slices, the second of each two disturbed.
+    pub(crate) fn alternate(&mut self, slice: u64) {
+        self.slice = slice;
+    }
+
+    /// Whether `time` lies in a disturbed slice.
+    pub(crate) fn disturbed(&self, time: u64) -> bool {
+        let from = self.control.measured().map_or(0, |(from, _)| from);
+        self.slice > 0 && time >= from && (time - from) / self.slice % 2 == 1
     }
 
     /// Says once that this thread is set up.
@@ -151,7 +168,8 @@ impl<'a> Book<'a> {
     pub(crate) fn delivered(&mut self, intended: u64, now: u64) {
         bump(&self.tallies.delivered, 1);
         if self.control.phase(intended) == Phase::Measure {
-            self.latency.record(now.saturating_sub(intended));
+            let latency = if self.disturbed(intended) { &mut self.second } else { &mut self.latency };
+            latency.record(now.saturating_sub(intended));
         }
     }
 

@@ -1,7 +1,12 @@
 //! The workloads, and what all of them share: threads, phases, the measured window.
+pub(crate) mod broadcast;
 pub(crate) mod common;
+pub(crate) mod crowd;
+pub(crate) mod echo;
 pub(crate) mod group;
+pub(crate) mod idle;
 pub(crate) mod pairs;
+pub(crate) mod versus;
 
 use crate::control::{Control, Phase, Window};
 use crate::engine::{self, Driver, Plan};

@@ -1,0 +1,146 @@
+//! Any WebSocket echo server: messages come back to who sent them. Knows no socket.
+use super::common::{Book, LoadArgs};
+use super::{shares, with_run};
+use crate::engine::{ConnId, Driver, Io, Next};
+use crate::ledger::Stream;
+use crate::report::{Report, Table};
+use crate::schedule::Schedule;
+use crate::target::TargetArgs;
+use crate::wire::marker::{Kind, Mark};
+use crate::wire::template::Template;
+use anyhow::ensure;
+use clap::Args;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Options of `echo`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct EchoArgs {
+    /// Connections
+    #[arg(long, default_value_t = 1000)]
+    pub(crate) connections: usize,
+    #[command(flatten)]
+    pub(crate) load: LoadArgs,
+}
+
+struct Caller {
+    template: Template,
+    sent: u32,
+    inbox: Stream,
+}
+
+/// The connections of one thread.
+struct Echo<'a> {
+    book: Book<'a>,
+    options: &'a EchoArgs,
+    /// This thread, and how many there are.
+    part: (usize, usize),
+    callers: Vec<Caller>,
+    schedule: Option<Schedule>,
+    started: bool,
+    turn_of: usize,
+}
+
+/// Runs the workload.
+pub(crate) fn run(args: &TargetArgs, options: &EchoArgs) -> anyhow::Result<Report> {
+    options.load.check()?;
+    ensure!(options.connections > 0, "--connections must be 1 or more");
+    let shares = shares(options.connections, 1, args.threads.clamp(1, options.connections));
+    with_run(args, options.load.window.window(), &shares, |run| {
+        let caller = |at: usize| Caller {
+            template: Template::bare(options.load.payload as usize, u32::try_from(at).unwrap_or(u32::MAX)),
+            sent: 0,
+            inbox: Stream::default(),
+        };
+        let drivers = (0..shares.len())
+            .map(|part| Echo {
+                book: Book::new(run.control, part),
+                options,
+                part: (part, shares.len()),
+                callers: (0..shares[part]).map(caller).collect(),
+                schedule: None,
+                started: false,
+                turn_of: 0,
+            })
+            .collect();
+        let (mut measured, drivers) = run.drive(drivers)?;
+        for driver in &drivers {
+            measured.faults.add(&driver.book.faults);
+            driver.callers.iter().for_each(|caller| caller.inbox.close(caller.sent, &mut measured.faults));
+        }
+        let (connections, payload) = (options.connections, options.load.payload);
+        let loop_kind = options.load.describe("connection");
+        let workload = format!("{connections} connections, {payload} B, {loop_kind}");
+        Ok(Table::new("echo", workload).with(run, measured, drivers.iter().map(|driver| &driver.book)))
+    })
+}
+
+impl Echo<'_> {
+    fn send(&mut self, io: &mut Io<'_>, conn: ConnId, time: u64) {
+        let caller = &mut self.callers[conn];
+        io.queue(conn, caller.template.stamp(Kind::Work, caller.sent, time));
+        caller.sent += 1;
+        self.book.sent();
+    }
+
+    fn begin(&mut self, io: &mut Io<'_>, start: u64, now: u64) {
+        self.started = true;
+        self.schedule = self.options.load.schedule(self.part.0, self.part.1, start);
+        if self.schedule.is_none() {
+            for conn in 0..self.callers.len() {
+                for _ in 0..self.options.load.in_flight {
+                    self.send(io, conn, now);
+                }
+            }
+        }
+    }
+
+    fn send_due(&mut self, io: &mut Io<'_>, now: u64) -> Next {
+        let Some(mut schedule) = self.schedule.take() else { return Next::Event };
+        while self.book.sending(schedule.next()) {
+            let Some(intended) = schedule.due(now) else { break };
+            self.send(io, self.turn_of, intended);
+            io.flush();
+            self.book.left(intended);
+            self.turn_of = (self.turn_of + 1) % self.callers.len();
+        }
+        let next = self.options.load.next(&schedule);
+        self.schedule = Some(schedule);
+        next
+    }
+}
+
+impl Driver for Echo<'_> {
+    fn opened(&mut self, _: &mut Io<'_>, _: ConnId) {}
+
+    fn message(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8], now: u64) {
+        // A greeting or the like is no echo.
+        let Some(mark) = Mark::find(payload) else { return };
+        if self.callers[conn].inbox.arrived(mark.seq, &mut self.book.faults) {
+            self.book.delivered(mark.time, now);
+        }
+        if self.schedule.is_none() && self.book.sending(now) {
+            self.send(io, conn, now);
+        }
+    }
+
+    fn turn(&mut self, io: &mut Io<'_>, now: u64) -> Next {
+        let Some(start) = self.book.control.start() else {
+            if io.open() == self.callers.len() {
+                self.book.ready();
+            }
+            return Next::Event;
+        };
+        if !self.started {
+            self.begin(io, start, now);
+        }
+        let next = self.send_due(io, now);
+        if self.book.sending(now) {
+            return next;
+        }
+        let tallies = self.book.tallies;
+        if tallies.delivered.load(Relaxed) >= tallies.sent.load(Relaxed) {
+            self.book.done();
+        }
+        Next::Event
+    }
+}

@@ -1,0 +1,60 @@
+//! Connections that sign in, send and receive once, and then rest. Knows no socket.
+use super::common::run_number;
+use super::crowd::Crowd;
+use super::{shares, with_run};
+use crate::control::Window;
+use crate::report::{IdlePart, Report, Table};
+use crate::target::TargetArgs;
+use crate::wire::dialect::Dialect;
+use anyhow::ensure;
+use clap::Args;
+use std::time::Duration;
+
+/// Options of `idle`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct IdleArgs {
+    /// Connections; one process holds as many as its file limit allows
+    #[arg(long, default_value_t = 10_000)]
+    pub(crate) connections: usize,
+    /// What the server answers: `longwire` answers a ping, `tutorial` carries a message to oneself
+    #[arg(long, value_enum, default_value = "tutorial")]
+    pub(crate) dialect: Dialect,
+    /// Rest, measured
+    #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
+    pub(crate) hold: Duration,
+    /// Time between the last sign-in and the measured rest
+    #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
+    pub(crate) settle: Duration,
+}
+
+/// Runs the workload.
+pub(crate) fn run(args: &TargetArgs, options: &IdleArgs) -> anyhow::Result<Report> {
+    ensure!(options.connections > 0, "--connections must be 1 or more");
+    let shares = shares(options.connections, 1, args.threads.clamp(1, options.connections));
+    let window = Window { warmup: options.settle, duration: options.hold, drain: Duration::ZERO };
+    with_run(args, window, &shares, |run| {
+        let number = run_number();
+        let mut first = 0;
+        let drivers = (0..shares.len())
+            .map(|part| {
+                let range = (first, shares[part]);
+                first += shares[part];
+                Crowd::new((run.control, part), options.dialect, number, range)
+            })
+            .collect();
+        let (measured, drivers) = run.drive(drivers)?;
+        let idle = measured.server.zip(measured.rss_before).map(|(server, rss_before)| {
+            let each = |value: f64| value / options.connections as f64;
+            IdlePart {
+                connections: options.connections,
+                rss_before,
+                rss_after: server.rss,
+                bytes_per_connection: each(server.rss as f64 - rss_before as f64),
+                setup_cpu_us_per_connection: each(measured.setup_cpu.unwrap_or(f64::NAN) * 1e6),
+            }
+        });
+        let workload = format!("{} signed-in connections at rest", options.connections);
+        let books = drivers.iter().map(|driver: &Crowd<'_>| &driver.book);
+        Ok(Report { idle, ..Table::new("idle", workload).with(run, measured, books) })
+    })
+}

@@ -1,4 +1,5 @@
 //! Each workload runs to its end against a small server and counts what that server did, and finds what it did wrong.
+#![allow(clippy::unwrap_used)] // helpers of a test fail the test
 mod common;
 
 use common::{Fault, Kind, bench, serve};

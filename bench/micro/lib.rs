@@ -1,0 +1,1 @@
+//! Nothing: the benchmarks in `benches/` are this package.

@@ -1,0 +1,94 @@
+// A longwire server as a child process, and ws clients that take what they receive in order.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import WebSocket from 'ws';
+
+export class Server {
+  static async start(...args) {
+    const command = ['serve', '--dev', '--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0', ...args];
+    const child = spawn(process.env.LONGWIRE_BIN ?? 'longwire', command, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const lines = createInterface({ input: child.stdout });
+    const ended = once(child, 'exit').then(([code]) => {
+      throw new Error(`the server ended with ${code}`);
+    });
+    const server = new Server(child, await Promise.race([banner(lines), ended]));
+    ended.catch(() => {});
+    return server;
+  }
+
+  constructor(child, url) {
+    this.child = child;
+    this.url = url;
+  }
+
+  async stop() {
+    const exited = once(this.child, 'exit');
+    this.child.kill('SIGTERM');
+    const [code] = await exited;
+    return code;
+  }
+}
+
+// Lines after the one looked for go on being read, so that the server never waits for a full pipe.
+function banner(lines) {
+  return new Promise((found) => {
+    lines.on('line', (line) => {
+      const url = line.match(/\bws:\/\/[^\s/]+:\d+/);
+      if (url) found(`${url[0]}/`);
+    });
+  });
+}
+
+export class Client {
+  #received = [];
+  #waiting = [];
+
+  static async open(server, options = {}) {
+    const socket = new WebSocket(server.url, options.protocols ?? [], { perMessageDeflate: false, ...options });
+    const client = new Client(socket);
+    await once(socket, 'open');
+    return client;
+  }
+
+  static async signedIn(server, username, options) {
+    const client = await Client.open(server, options);
+    client.send({ type: 'auth', username });
+    const answer = await client.receive();
+    if (answer.type !== 'authenticated') throw new Error(JSON.stringify(answer));
+    return client;
+  }
+
+  constructor(socket) {
+    this.socket = socket;
+    socket.on('message', (data, isBinary) => this.#take(isBinary ? data : JSON.parse(data)));
+    socket.on('close', (code) => this.#take({ closed: code }));
+  }
+
+  #take(item) {
+    const waiting = this.#waiting.shift();
+    if (waiting) waiting(item);
+    else this.#received.push(item);
+  }
+
+  send(command) {
+    this.socket.send(JSON.stringify(command));
+  }
+
+  // The next message, or { closed: code }. The test runner's own time limit bounds the wait.
+  receive() {
+    if (this.#received.length > 0) return Promise.resolve(this.#received.shift());
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  async receiveNothing() {
+    this.send({ type: 'ping', id: 'nothing' });
+    const answer = await this.receive();
+    if (answer.type !== 'pong') throw new Error(`unexpected ${JSON.stringify(answer)}`);
+  }
+
+  close() {
+    this.socket.terminate();
+  }
+}

@@ -1,0 +1,25 @@
+#!/bin/sh
+# Drives a real server by clients that others wrote: Python's websockets, Node's ws.
+# Usage: LONGWIRE_BIN=target/release/longwire tests/interop/run.sh [pytest arguments]
+# Needs python3 with venv, node with npm, and their registries for the first run.
+set -eu
+start=$(date +%s)
+here=$(cd "$(dirname "$0")" && pwd)
+: "${LONGWIRE_BIN:?is not set: the path of the longwire binary to test}"
+LONGWIRE_BIN=$(realpath "$LONGWIRE_BIN")
+export LONGWIRE_BIN PYTHONDONTWRITEBYTECODE=1
+
+venv=${CARGO_TARGET_DIR:-$here/../../target}/interop/venv
+if ! cmp -s "$here/requirements.txt" "$venv/installed.txt"; then
+    python3 -m venv --clear "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/requirements.txt"
+    cp "$here/requirements.txt" "$venv/installed.txt"
+fi
+if ! cmp -s "$here/package.json" "$here/node_modules/installed.json"; then
+    (cd "$here" && npm install --no-package-lock --no-audit --no-fund --loglevel=error)
+    cp "$here/package.json" "$here/node_modules/installed.json"
+fi
+
+"$venv/bin/python" -m pytest -q -p no:cacheprovider --durations=3 "$@" "$here"
+node --test "$here"/*.test.mjs
+echo "interop: passed in $(($(date +%s) - start)) s"

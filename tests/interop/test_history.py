@@ -62,3 +62,18 @@ def test_others_may_not_read(signed_in, talk):
     eve = signed_in("eve")
     eve.send(type="history", conversation=live[0]["conversation"], id="h")
     eve.expect_error(403, **{"for": "history", "id": "h"})
+
+
+def test_large_messages_are_all_read_page_by_page(signed_in):
+    alice, bob = signed_in("alice"), signed_in("bob")
+    for number in range(60):
+        message = f"{number} " + "x" * 30000
+        ack = alice.ask({"type": "message", "to": bob.user, "message": message, "id": f"n{number}"}, "ack", ...)
+        bob.expect("message", ..., message=message)
+    read, bound, more = [], 0, True
+    while more:
+        page = ask(bob, ack["conversation"], after=bound, limit=100)
+        read += [int(message["message"].split()[0]) for message in page["messages"]]
+        bound, more = page["messages"][-1]["seq"], page["more"]
+    assert read == list(range(60))
+    bob.expect_nothing()

@@ -10,6 +10,7 @@ pub mod ids;
 pub mod limits;
 pub mod log;
 pub mod metrics;
+pub mod net;
 pub mod route;
 pub mod settings;
 pub mod slab;

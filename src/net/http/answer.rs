@@ -1,0 +1,104 @@
+//! The short answers to requests that are no upgrade or may not have one. Knows no socket.
+
+use super::Head;
+
+/// Why a request gets an answer instead of a WebSocket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Refusal {
+    /// No refusal at all: someone looks at `/` to see what this is.
+    Greeting,
+    /// Not HTTP.
+    Malformed,
+    /// HTTP/1.0.
+    HttpVersion,
+    /// `Host` is missing.
+    Host,
+    /// Not a (valid) WebSocket upgrade.
+    Upgrade,
+    /// The page that asks is not of this server and not listed.
+    Origin,
+    /// Dev mode is for this machine only.
+    NotLoopback,
+    /// Neither `/` nor `/ws`.
+    Path,
+    /// Not GET.
+    Method,
+    /// A WebSocket version other than 13.
+    WebSocketVersion,
+    /// More than a request may have.
+    HeadTooLong,
+}
+
+const GREETING: &str = "\
+This is a Longwire server: instant messaging over WebSocket.
+
+Connect a WebSocket client to this address, path / or /ws. Messages are JSON
+objects, one per text frame (subprotocol longwire.json.v1). In dev mode, sign in with
+    {\"type\":\"auth\",\"username\":\"alice\"}
+and say something to a user with
+    {\"type\":\"message\",\"to\":\"bob\",\"message\":\"hello\"}
+Every message, field and limit is described in docs/protocol.md of the project.
+";
+
+impl Refusal {
+    fn status(self) -> u16 {
+        match self {
+            Self::Greeting => 200,
+            Self::Malformed | Self::HttpVersion | Self::Host | Self::Upgrade => 400,
+            Self::Origin | Self::NotLoopback => 403,
+            Self::Path => 404,
+            Self::Method => 405,
+            Self::WebSocketVersion => 426,
+            Self::HeadTooLong => 431,
+        }
+    }
+
+    /// The status line and the header fields that this answer alone has.
+    fn opening(self) -> &'static str {
+        match self.status() {
+            200 => "HTTP/1.1 200 OK\r\n",
+            403 => "HTTP/1.1 403 Forbidden\r\n",
+            404 => "HTTP/1.1 404 Not Found\r\n",
+            405 => "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET\r\n",
+            426 => "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
+            431 => "HTTP/1.1 431 Request Header Fields Too Large\r\n",
+            _ => "HTTP/1.1 400 Bad Request\r\n",
+        }
+    }
+
+    fn body(self) -> &'static str {
+        match self {
+            Self::Greeting => GREETING,
+            Self::Malformed => "This is not a valid HTTP/1.1 request. (Plain ws:// and http:// only.)\n",
+            Self::HttpVersion => "HTTP/1.1 is required.\n",
+            Self::Host => "A Host header is required.\n",
+            Self::Upgrade => {
+                "This is a WebSocket endpoint; the request is not a valid WebSocket upgrade (RFC 6455).\n"
+            }
+            Self::Origin => {
+                "This web page's origin may not connect; it can be listed in client.allowed_origins.\n"
+            }
+            Self::NotLoopback => "In dev mode, connect by localhost, 127.x.x.x or [::1].\n",
+            Self::Path => "Nothing is here; the WebSocket endpoints are / and /ws.\n",
+            Self::Method => "Only GET is understood here.\n",
+            Self::WebSocketVersion => "WebSocket version 13 is required.\n",
+            Self::HeadTooLong => "The request's header fields are too long.\n",
+        }
+    }
+
+    /// The whole response.
+    pub(super) fn response(self) -> Vec<u8> {
+        let (opening, body) = (self.opening(), self.body());
+        let mut response = String::with_capacity(opening.len() + 128 + body.len());
+        response.push_str(opening);
+        response.push_str("Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: ");
+        response.push_str(&body.len().to_string());
+        response.push_str("\r\n\r\n");
+        response.push_str(body);
+        response.into_bytes()
+    }
+
+    pub(super) fn into_head(self) -> Head {
+        Head::Answer { response: self.response(), status: self.status() }
+    }
+}

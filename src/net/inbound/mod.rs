@@ -1,0 +1,157 @@
+//! Bytes from a client to whole messages: unmasks, assembles, checks (RFC 6455 section 5). Knows no socket and no message's meaning.
+
+mod assembly;
+mod error;
+#[cfg(test)]
+mod tests;
+
+pub use error::ProtocolError;
+
+use super::frame::{Header, Opcode};
+use super::{mask, utf8};
+use assembly::Assembly;
+
+/// What one connection may ask for.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The longest message (bytes, all its fragments together).
+    pub message_max: usize,
+}
+
+impl Limits {
+    /// A message's announced length, if it is allowed; asked before anything is reserved for it.
+    #[inline]
+    fn check(&self, length: u64) -> Result<(), ProtocolError> {
+        if length > self.message_max as u64 { Err(ProtocolError::TOO_BIG) } else { Ok(()) }
+    }
+}
+
+/// What a client has sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Received<'b> {
+    /// A whole message, unmasked; if `text`, it is valid UTF-8.
+    Message {
+        /// Text, else binary.
+        text: bool,
+        /// What it says.
+        payload: &'b [u8],
+    },
+    /// To be answered with a pong of the same payload.
+    Ping(&'b [u8]),
+    /// A sign of life.
+    Pong,
+    /// The client's last frame: nothing after it may be read.
+    Close {
+        /// Why: a code that may be sent, or none given.
+        code: Option<u16>,
+        /// For people.
+        reason: &'b str,
+    },
+}
+
+/// One connection's half-received frame or message; with none, which is nearly always, eight bytes.
+#[derive(Debug, Default)]
+pub struct Inbound(Option<Box<Assembly>>);
+
+const _: () = assert!(size_of::<Inbound>() == 8);
+
+impl Inbound {
+    /// Takes the next message or control frame out of `buf[*at..]`, moving `at` past what it used. `None` when all of `buf` is used;
+    /// a part of a frame at its end is kept here.
+    ///
+    /// A frame that lies whole in `buf` is unmasked there and lent from there. What had to be put together is lent from here, and
+    /// freed by the next call, so call until `None`. After an error or a close the rest is not to be read: do not call again.
+    ///
+    /// # Errors
+    /// [`ProtocolError`]: the code and reason to close with.
+    #[inline]
+    pub fn next<'b>(
+        &'b mut self,
+        buf: &'b mut [u8],
+        at: &mut usize,
+        limits: &Limits,
+    ) -> Result<Option<Received<'b>>, ProtocolError> {
+        if self.0.as_mut().is_some_and(|assembly| assembly.take_back()) {
+            self.0 = None;
+        }
+        if self.0.is_none() {
+            let rest = &buf[*at..];
+            if rest.is_empty() {
+                return Ok(None);
+            }
+            if let Some(header) = Header::parse(rest)?
+                && is_whole(&header, rest.len() - header.size)
+            {
+                limits.check(header.payload)?;
+                *at += header.size;
+                return receive_whole(&header, buf, at).map(Some);
+            }
+        }
+        self.0.get_or_insert_default().next(buf, at, limits)
+    }
+
+    /// Memory that the half-received message takes here (bytes).
+    pub fn held_bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, |assembly| assembly.held_bytes())
+    }
+
+    /// Whether nothing is half-received; a message that `next` has lent does not count.
+    pub fn is_idle(&self) -> bool {
+        self.0.as_ref().is_none_or(|assembly| assembly.is_empty())
+    }
+}
+
+/// Whether a frame is all there, and all of its message; `available` bytes follow the header.
+#[inline]
+fn is_whole(header: &Header, available: usize) -> bool {
+    header.fin && header.opcode != Opcode::Continue && header.payload <= available as u64
+}
+
+/// Lends what a whole frame says; its payload starts at `at`.
+#[inline]
+fn receive_whole<'b>(
+    header: &Header,
+    buf: &'b mut [u8],
+    at: &mut usize,
+) -> Result<Received<'b>, ProtocolError> {
+    let end = *at + header.payload as usize;
+    let payload = &mut buf[*at..end];
+    *at = end;
+    let ascii = mask::unmask(payload, header.mask, 0);
+    match header.opcode {
+        Opcode::Text if !ascii && !utf8::is_utf8(payload) => Err(ProtocolError::NOT_UTF8),
+        Opcode::Text => Ok(Received::Message { text: true, payload }),
+        Opcode::Binary => Ok(Received::Message { text: false, payload }),
+        control => receive_control(control, payload),
+    }
+}
+
+/// What a control frame says.
+fn receive_control(opcode: Opcode, payload: &[u8]) -> Result<Received<'_>, ProtocolError> {
+    match opcode {
+        Opcode::Ping => Ok(Received::Ping(payload)),
+        Opcode::Close => receive_close(payload),
+        _ => Ok(Received::Pong),
+    }
+}
+
+fn receive_close(payload: &[u8]) -> Result<Received<'_>, ProtocolError> {
+    match payload {
+        [] => Ok(Received::Close { code: None, reason: "" }),
+        [_] => Err(ProtocolError::CLOSE_LENGTH),
+        &[high, low, ref reason @ ..] => {
+            let code = u16::from_be_bytes([high, low]);
+            if !may_be_sent(code) {
+                return Err(ProtocolError::CLOSE_CODE);
+            }
+            let reason = str::from_utf8(reason).map_err(|_| ProtocolError::NOT_UTF8)?;
+            Ok(Received::Close { code: Some(code), reason })
+        }
+    }
+}
+
+/// Whether a close code may stand in a frame: those of RFC 6455 section 7.4.1 and of its registry that are not only for local use
+/// (1004, 1005, 1006 and 1015 are), and the ranges for libraries and applications.
+fn may_be_sent(code: u16) -> bool {
+    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
+}

@@ -9,7 +9,7 @@ use crate::limits::REQUEST_HEAD_MAX;
 use answer::Refusal;
 use percent_encoding::percent_decode_str;
 use tungstenite::Error;
-use tungstenite::error::ProtocolError as Fault;
+use tungstenite::error::{CapacityError, ProtocolError as Fault};
 use tungstenite::handshake::machine::TryParse;
 use tungstenite::handshake::server::{Request, Response, create_response, write_response};
 use tungstenite::http::header::{
@@ -71,9 +71,7 @@ pub fn parse_request(buf: &[u8], rules: &HttpRules) -> Head {
         Ok(None) => Head::Incomplete,
         Err(Error::Protocol(Fault::WrongHttpMethod)) => Refusal::Method.into_head(),
         Err(Error::Protocol(Fault::WrongHttpVersion)) => Refusal::HttpVersion.into_head(),
-        Err(Error::Protocol(Fault::HttparseError(httparse::Error::TooManyHeaders))) => {
-            Refusal::HeadTooLong.into_head()
-        }
+        Err(Error::Capacity(CapacityError::TooManyHeaders)) => Refusal::HeadTooLong.into_head(),
         Err(_) => Refusal::Malformed.into_head(),
     }
 }

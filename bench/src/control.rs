@@ -36,6 +36,8 @@ pub(crate) enum Phase {
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct Tallies {
+    /// Connections upgraded.
+    pub(crate) opened: Tally,
     pub(crate) sent: Tally,
     pub(crate) delivered: Tally,
     pub(crate) acked: Tally,

@@ -21,8 +21,11 @@ pub(crate) const PER_SOURCE: usize = 20_000;
 /// Readiness events taken at once.
 pub(crate) const EVENTS: usize = 1024;
 
-/// Milliseconds that a thread sleeps at most: how late it can see that a run has begun or ended.
-pub(crate) const NAP_MS: u64 = 5;
+/// Nanoseconds that a thread sleeps at most: how late it can see that a run has begun or ended.
+pub(crate) const NAP_NS: u64 = 5_000_000;
+
+/// Nanoseconds before a message is due from which a thread no longer sleeps.
+pub(crate) const SPIN_NS: u64 = 100_000;
 
 /// Seconds for everyone to connect and sign in, plus one for each thousand connections.
 pub(crate) const SETUP_SECONDS: u64 = 30;

@@ -117,7 +117,7 @@ fn switches(status: &str) -> u64 {
 }
 
 /// Resident bytes: page by page where the kernel offers it, since its running count may be off by some hundred kB.
-fn rss(pid: u32) -> Option<u64> {
+pub(crate) fn rss(pid: u32) -> Option<u64> {
     let field = |path: String, name: &str| {
         let text = fs::read_to_string(path).ok()?;
         let line = text.lines().find_map(|line| line.strip_prefix(name))?;

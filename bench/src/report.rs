@@ -29,6 +29,8 @@ pub(crate) struct IdlePart {
     pub(crate) rss_before: u64,
     pub(crate) rss_after: u64,
     pub(crate) bytes_per_connection: f64,
+    /// Of those opened after about half of them: without what the first ones made the server set up.
+    pub(crate) bytes_per_connection_second_half: Option<f64>,
     pub(crate) setup_cpu_us_per_connection: f64,
 }
 
@@ -218,9 +220,11 @@ impl fmt::Display for Report {
 impl Report {
     fn special(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(idle) = &self.idle {
+            let half = idle.bytes_per_connection_second_half;
+            let half = half.map_or_else(String::new, |bytes| format!(" ({bytes:.0} in the second half)"));
             writeln!(
                 f,
-                "  {:<10} server resident {:.2} MB before, {:.2} MB with {} connections: {:.0} bytes each; \
+                "  {:<10} server resident {:.2} MB before, {:.2} MB with {} connections: {:.0} bytes each{half}; \
                  {:.1} µs CPU to accept, upgrade, sign in and answer once",
                 "memory",
                 idle.rss_before as f64 / 1e6,

@@ -6,7 +6,7 @@ mod conn;
 pub(crate) mod epoll;
 mod upgrade;
 
-use crate::control::Control;
+use crate::control::{Control, Tallies};
 use std::net::{IpAddr, SocketAddr};
 
 pub(crate) use epoll::Io;
@@ -53,6 +53,11 @@ pub(crate) trait Driver: Send {
 }
 
 /// Drives one thread until its driver is done or the run is called off.
-pub(crate) fn run(plan: &Plan, control: &Control, driver: &mut impl Driver) -> anyhow::Result<()> {
-    epoll::Engine::new(plan, control)?.run(driver)
+pub(crate) fn run(
+    plan: &Plan,
+    control: &Control,
+    tallies: &Tallies,
+    driver: &mut impl Driver,
+) -> anyhow::Result<()> {
+    epoll::Engine::new(plan, control, tallies)?.run(driver)
 }

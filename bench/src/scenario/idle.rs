@@ -45,11 +45,15 @@ pub(crate) fn run(args: &TargetArgs, options: &IdleArgs) -> anyhow::Result<Repor
         let (measured, drivers) = run.drive(drivers)?;
         let idle = measured.server.zip(measured.rss_before).map(|(server, rss_before)| {
             let each = |value: f64| value / options.connections as f64;
+            let second_half = measured.rss_half.filter(|(open, _)| *open < options.connections as u64).map(
+                |(open, rss)| (server.rss as f64 - rss as f64) / (options.connections as u64 - open) as f64,
+            );
             IdlePart {
                 connections: options.connections,
                 rss_before,
                 rss_after: server.rss,
                 bytes_per_connection: each(server.rss as f64 - rss_before as f64),
+                bytes_per_connection_second_half: second_half,
                 setup_cpu_us_per_connection: each(measured.setup_cpu.unwrap_or(f64::NAN) * 1e6),
             }
         });

@@ -12,7 +12,7 @@ use crate::control::{Control, Phase, Window};
 use crate::engine::{self, Driver, Plan};
 use crate::ledger::Faults;
 use crate::limits::SETUP_SECONDS;
-use crate::procstat::{Sample, Usage};
+use crate::procstat::{self, Sample, Usage};
 use crate::target::{Target, TargetArgs};
 use anyhow::{Context, bail};
 use std::time::{Duration, Instant};
@@ -31,6 +31,8 @@ pub(crate) struct Measured {
     pub(crate) setup_cpu: Option<f64>,
     /// The server's resident bytes before the first connection.
     pub(crate) rss_before: Option<u64>,
+    /// How many connections there were, and the resident bytes, about when half of them were open.
+    pub(crate) rss_half: Option<(u64, u64)>,
     pub(crate) failed: usize,
     pub(crate) errors: u64,
     pub(crate) notes: Vec<String>,
@@ -59,7 +61,7 @@ impl Run<'_> {
         std::thread::scope(|scope| {
             let mut first = 0;
             let mut threads = Vec::new();
-            for (mut driver, &count) in drivers.into_iter().zip(self.shares) {
+            for (thread, (mut driver, &count)) in drivers.into_iter().zip(self.shares).enumerate() {
                 let (server, path) = (self.target.address, self.target.path.clone());
                 let plan = Plan { server, path, source: self.args.source, first, count };
                 first += count;
@@ -67,7 +69,8 @@ impl Run<'_> {
                     self.args.pin();
                     // A finer timer than the default 50 µs; where it is refused, the lag's histogram shows it.
                     let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
-                    if let Err(error) = engine::run(&plan, self.control, &mut driver) {
+                    let tallies = self.control.tallies(thread);
+                    if let Err(error) = engine::run(&plan, self.control, tallies, &mut driver) {
                         self.control.call_off(&format!("{error:#}"));
                     }
                     driver
@@ -91,7 +94,7 @@ impl Run<'_> {
 
     /// The main thread's part: waits for everyone, looks at both sides at the window's ends.
     fn watch(&self, before: Option<&Sample>) -> anyhow::Result<Measured> {
-        self.wait_until_ready()?;
+        let rss_half = self.wait_until_ready()?;
         let ready = self.target.pid.and_then(Sample::of);
         let setup_cpu = before.zip(ready.as_ref()).map(|(before, ready)| ready.since(before).cpu);
         self.control.begin();
@@ -115,14 +118,17 @@ impl Run<'_> {
             ring_enters: end.ring_enters.zip(start.ring_enters).map(|(end, start)| end - start),
             setup_cpu,
             rss_before: before.map(|sample| sample.rss),
+            rss_half,
             ..Measured::default()
         })
     }
 
-    fn wait_until_ready(&self) -> anyhow::Result<()> {
+    /// Waits for everyone to be signed in; on the way looks at the server's memory once, half-way.
+    fn wait_until_ready(&self) -> anyhow::Result<Option<(u64, u64)>> {
         let connections: usize = self.shares.iter().sum();
         let patience = Duration::from_secs(SETUP_SECONDS + connections as u64 / 1000);
         let since = Instant::now();
+        let mut half = None;
         while self.control.ready() < self.shares.len() {
             if self.control.failed() > 0 {
                 bail!("setting up {connections} connections failed: {}", self.control.notes().join("; "));
@@ -131,9 +137,13 @@ impl Run<'_> {
                 let notes = self.control.notes().join("; ");
                 bail!("not everyone was connected, signed in and heard after {patience:?}: {notes}");
             }
+            let opened = self.control.total(|tallies| &tallies.opened);
+            if half.is_none() && opened >= connections as u64 / 2 {
+                half = self.target.pid.and_then(procstat::rss).map(|rss| (opened, rss));
+            }
             std::thread::sleep(Duration::from_millis(2));
         }
-        Ok(())
+        Ok(half)
     }
 
     fn sleep_until(&self, time: u64) {

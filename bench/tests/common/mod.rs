@@ -37,7 +37,7 @@ struct State {
     users: Mutex<HashMap<String, Sink>>,
     groups: Mutex<HashMap<String, Vec<(String, Sink)>>>,
     delivered: AtomicUsize,
-    held: Mutex<Option<String>>,
+    held: Mutex<Option<(Sink, String)>>,
 }
 
 /// Starts a server on a free port and says its URL.
@@ -142,14 +142,16 @@ impl State {
                 send(to, frame.clone());
                 send(to, frame);
             }
-            (true, Fault::Swap) => *self.held.lock().unwrap() = Some(frame),
+            (true, Fault::Swap) => *self.held.lock().unwrap() = Some((Arc::clone(to), frame)),
             (true, Fault::Close) => {
                 let _ = to.lock().unwrap().close(None);
             }
             _ => {
                 send(to, frame);
-                let held = if work { self.held.lock().unwrap().take() } else { None };
-                held.into_iter().for_each(|held| send(to, held));
+                // The held one follows the next message to the same receiver.
+                let held =
+                    self.held.lock().unwrap().take_if(|(held_for, _)| work && Arc::ptr_eq(held_for, to));
+                held.into_iter().for_each(|(_, held)| send(to, held));
             }
         }
     }

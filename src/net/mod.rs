@@ -1,7 +1,14 @@
 //! Bytes to messages and back: sockets, io_uring, HTTP upgrade, WebSocket frames. Knows no chat rules, no log.
 
+pub mod capacity;
+pub mod conn;
 pub mod frame;
 pub mod http;
 pub mod inbound;
+pub mod listen;
 pub mod mask;
+pub mod outbox;
+pub mod plane;
+pub mod preflight;
+pub mod ring;
 pub mod utf8;

@@ -31,7 +31,7 @@ impl Encoding {
     }
 
     /// The subprotocol token that selects it.
-    pub fn subprotocol(self) -> &'static str {
+    pub const fn subprotocol(self) -> &'static str {
         match self {
             Self::Json => "longwire.json.v1",
         }

@@ -1,0 +1,142 @@
+//! One connection's slot: everything an idle connection costs. Knows no protocol.
+
+use super::inbound::Inbound;
+use std::num::NonZeroU32;
+
+/// Where a connection is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// The request head is being read.
+    Head,
+    /// WebSocket, nobody signed in yet: receives are one-shot, so that nothing arrives while it moves.
+    Open,
+    /// WebSocket and signed in: receives are multishot.
+    Live,
+    /// To be moved to another shard as soon as nothing is in flight.
+    Moving,
+    /// The close frame is queued or sent; what arrives is read only for the peer's own.
+    Closing,
+    /// A plain HTTP answer is queued or sent; what arrives is thrown away.
+    Lingering,
+    /// Closed; operations under way still come back.
+    Gone,
+}
+
+/// What is under way for a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Flags(u8);
+
+impl Flags {
+    /// A receive is armed.
+    pub const RECV: Self = Self(1);
+    /// A send is in flight.
+    pub const SEND: Self = Self(1 << 1);
+    /// It is in the list of connections with something to send.
+    pub const DIRTY: Self = Self(1 << 2);
+    /// Its receives are stopped until its peer or the shard catches up.
+    pub const PAUSED: Self = Self(1 << 3);
+    /// The peer's close frame has arrived.
+    pub const PEER_CLOSED: Self = Self(1 << 4);
+    /// Its descriptor is on the way to another ring.
+    pub const MOVE: Self = Self(1 << 5);
+    /// Our direction is shut down.
+    pub const SHUT: Self = Self(1 << 6);
+    /// It is paused by the shard, which resumes it when other shards have caught up.
+    pub const HELD: Self = Self(1 << 7);
+
+    /// Whether any of `flags` is set.
+    #[inline]
+    pub fn has(self, flags: Self) -> bool {
+        self.0 & flags.0 != 0
+    }
+
+    /// Sets them.
+    #[inline]
+    pub fn set(&mut self, flags: Self) {
+        self.0 |= flags.0;
+    }
+
+    /// Clears them.
+    #[inline]
+    pub fn clear(&mut self, flags: Self) {
+        self.0 &= !flags.0;
+    }
+
+    /// Both sets together.
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// Bytes read but not understood yet. Boxed: eight bytes in each of a million slots, not 24.
+#[allow(clippy::box_collection)]
+pub type Early = Option<Box<Vec<u8>>>;
+
+/// A connection.
+#[derive(Debug)]
+pub struct Conn {
+    /// Half-received frames and messages.
+    pub inbound: Inbound,
+    /// Bytes read but not understood yet: half a request head, or what follows a sign-in that moves.
+    pub early: Early,
+    /// The handler's own word: which session this is.
+    pub tag: Option<u64>,
+    /// Its descriptor's place in the ring's table.
+    pub slot: u32,
+    /// Its outbox, while something is queued or in flight; one more than the index.
+    pub outbox: Option<NonZeroU32>,
+    /// Uptime of the last received byte, in units of 64 ms.
+    pub last_received: u32,
+    /// Which ring's table.
+    pub ring: u8,
+    /// The handler's own byte: which encoding it speaks.
+    pub dialect: u8,
+    /// Where it is in its life.
+    pub state: State,
+    /// What is under way.
+    pub flags: Flags,
+}
+
+// A million of these with their generation and the slab's word are 64 MB.
+const _: () = assert!(size_of::<Conn>() <= 56);
+
+impl Conn {
+    /// A connection just accepted or moved here.
+    pub fn new(ring: u8, slot: u32, state: State, uptime: u64) -> Self {
+        let mut conn = Self {
+            inbound: Inbound::default(),
+            early: None,
+            tag: None,
+            slot,
+            outbox: None,
+            last_received: 0,
+            ring,
+            dialect: 0,
+            state,
+            flags: Flags::default(),
+        };
+        conn.heard(uptime);
+        conn
+    }
+
+    /// Notes a sign of life.
+    #[inline]
+    pub fn heard(&mut self, uptime: u64) {
+        self.last_received = (uptime >> 6) as u32;
+    }
+
+    /// How long it has been silent (ms).
+    pub fn silent_for(&self, uptime: u64) -> u64 {
+        u64::from(((uptime >> 6) as u32).wrapping_sub(self.last_received)) << 6
+    }
+
+    /// Whether it reads WebSocket messages for the handler.
+    pub fn is_talking(&self) -> bool {
+        matches!(self.state, State::Open | State::Live)
+    }
+
+    /// Whether frames are taken out of its bytes, if only to find the peer's close.
+    pub fn is_reading(&self) -> bool {
+        self.state == State::Closing || self.is_talking() && !self.flags.has(Flags::PAUSED)
+    }
+}

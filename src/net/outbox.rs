@@ -1,0 +1,196 @@
+//! What is queued for one connection, and what goes first when it is slow (design D7). Knows no ring.
+
+use super::ring::{SendBuffer, SendKey};
+use crate::frame::{Class, Frame};
+use crate::limits::{COALESCE_MAX, OUTBOX_FRAMES_MAX};
+use std::collections::VecDeque;
+
+/// What became of a frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pushed {
+    /// It is queued.
+    Queued,
+    /// It was ephemeral and there was no room.
+    Dropped,
+    /// Stored frames were dropped, maybe this one too: the session must be told to resync.
+    Shed {
+        /// How many.
+        stored: u32,
+    },
+    /// It was shed before and has not caught up since: close it.
+    TooSlow,
+}
+
+/// A send under way.
+#[derive(Clone, Copy, Debug)]
+pub struct InFlight {
+    /// Its key in the ring.
+    pub key: SendKey,
+    /// How much of it was sent by earlier tries.
+    pub offset: usize,
+    /// How many frames it carries.
+    pub frames: u32,
+}
+
+/// The queue of one connection that has something to send. Connections without have none.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    queue: VecDeque<(Frame, Class)>,
+    bytes: usize,
+    /// The send under way.
+    pub in_flight: Option<InFlight>,
+    /// Stored frames were dropped since it was last empty.
+    shed: bool,
+}
+
+impl Outbox {
+    /// Bytes queued, not counting the send under way.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether nothing is queued.
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Queues a frame within `budget` bytes, dropping what may be dropped to make room.
+    pub fn push(&mut self, frame: &Frame, class: Class, budget: usize) -> Pushed {
+        if self.fits(frame, budget) {
+            self.force(frame, class);
+            return Pushed::Queued;
+        }
+        if class == Class::Ephemeral {
+            return Pushed::Dropped;
+        }
+        self.drop_class(Class::Ephemeral);
+        if self.fits(frame, budget) {
+            self.force(frame, class);
+            return Pushed::Queued;
+        }
+        if self.shed {
+            return Pushed::TooSlow;
+        }
+        let mut stored = self.drop_class(Class::Stored);
+        if class == Class::Stored {
+            stored += 1;
+        } else if self.fits(frame, budget) {
+            self.force(frame, class);
+        } else {
+            return Pushed::TooSlow;
+        }
+        self.shed = true;
+        Pushed::Shed { stored }
+    }
+
+    /// Queues a frame whatever the budget: only for the few that tell a slow session what happens to it.
+    pub fn force(&mut self, frame: &Frame, class: Class) {
+        self.bytes += frame.size();
+        self.queue.push_back((frame.clone(), class));
+    }
+
+    /// Forgets what is queued.
+    pub fn clear(&mut self) {
+        self.queue.clear();
+        self.bytes = 0;
+    }
+
+    /// Takes what one send may carry: a single frame as it is, several copied into `spare`.
+    pub fn take(&mut self, spare: impl FnOnce() -> Vec<u8>) -> Option<(SendBuffer, u32)> {
+        let (first, _) = self.queue.pop_front()?;
+        self.bytes -= first.size();
+        let fits_behind = |size: usize, next: Option<&(Frame, Class)>| {
+            next.is_some_and(|(frame, _)| size + frame.size() <= COALESCE_MAX)
+        };
+        if !fits_behind(first.size(), self.queue.front()) {
+            return Some((SendBuffer::Frame(first), 1));
+        }
+        let mut bytes = spare();
+        bytes.clear();
+        bytes.extend_from_slice(first.bytes());
+        let mut frames = 1;
+        while fits_behind(bytes.len(), self.queue.front()) {
+            if let Some((next, _)) = self.queue.pop_front() {
+                self.bytes -= next.size();
+                bytes.extend_from_slice(next.bytes());
+                frames += 1;
+            }
+        }
+        Some((SendBuffer::Copied(bytes), frames))
+    }
+
+    /// Makes it as new for its next connection; a queue that grew large gives its memory back.
+    pub fn reset(&mut self) {
+        debug_assert!(self.queue.is_empty() && self.in_flight.is_none(), "only an idle outbox is reused");
+        self.shed = false;
+        self.queue.shrink_to(64);
+    }
+
+    /// Whether everything was sent; a session that was shed has caught up then.
+    pub fn is_drained(&self) -> bool {
+        self.queue.is_empty() && self.in_flight.is_none()
+    }
+
+    fn fits(&self, frame: &Frame, budget: usize) -> bool {
+        self.bytes + frame.size() <= budget && self.queue.len() < OUTBOX_FRAMES_MAX
+    }
+
+    fn drop_class(&mut self, class: Class) -> u32 {
+        let before = self.queue.len();
+        let bytes = &mut self.bytes;
+        self.queue.retain(|(frame, queued)| {
+            let keep = *queued != class;
+            if !keep {
+                *bytes -= frame.size();
+            }
+            keep
+        });
+        (before - self.queue.len()) as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(size: usize) -> Frame {
+        Frame::new(&vec![b'x'; size])
+    }
+
+    #[test]
+    fn ephemeral_goes_first_then_stored_then_the_session() {
+        let mut outbox = Outbox::default();
+        assert_eq!(outbox.push(&frame(40), Class::Ephemeral, 100), Pushed::Queued);
+        assert_eq!(outbox.push(&frame(60), Class::Stored, 100), Pushed::Queued);
+        assert_eq!(outbox.push(&frame(10), Class::Ephemeral, 100), Pushed::Dropped);
+        assert_eq!(
+            outbox.push(&frame(40), Class::Stored, 100),
+            Pushed::Queued,
+            "the ephemeral one made room"
+        );
+        assert_eq!(outbox.push(&frame(1), Class::Stored, 100), Pushed::Shed { stored: 3 });
+        assert_eq!(outbox.bytes(), 0);
+        assert_eq!(outbox.push(&frame(100), Class::Reply, 100), Pushed::Queued);
+        assert_eq!(outbox.push(&frame(1), Class::Stored, 100), Pushed::TooSlow);
+    }
+
+    #[test]
+    fn replies_are_never_dropped_silently() {
+        let mut outbox = Outbox::default();
+        assert_eq!(outbox.push(&frame(90), Class::Reply, 100), Pushed::Queued);
+        assert_eq!(outbox.push(&frame(90), Class::Reply, 100), Pushed::TooSlow);
+        assert_eq!(outbox.bytes(), 90);
+    }
+
+    #[test]
+    fn several_frames_share_a_send_and_a_large_one_is_not_copied() {
+        let mut outbox = Outbox::default();
+        (0..3).for_each(|_| outbox.force(&frame(10), Class::Stored));
+        outbox.force(&frame(COALESCE_MAX + 1), Class::Stored);
+        let (first, frames) = outbox.take(Vec::new).unwrap();
+        assert_eq!((first.bytes().len(), frames), (30, 3));
+        let (second, frames) = outbox.take(Vec::new).unwrap();
+        assert!(matches!(second, SendBuffer::Frame(_)) && frames == 1);
+        assert!(outbox.take(Vec::new).is_none() && outbox.bytes() == 0);
+    }
+}

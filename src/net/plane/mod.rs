@@ -1,0 +1,273 @@
+//! The data plane of one core: its rings, its connections, and one turn of work. Knows no chat rules, no log.
+//!
+//! A handler above it is told of upgrades, messages and ends, and asks for sends, closes and moves.
+
+mod accepting;
+mod closing;
+mod moving;
+mod receiving;
+mod sending;
+mod timing;
+
+pub use moving::Parcel;
+
+use super::conn::{Conn, Flags, State};
+use super::http::{HttpRules, UpgradeRequest};
+use super::inbound::Limits;
+use super::listen::Listener;
+use super::outbox::Outbox;
+use super::ring::{Completion, Op, Ring, RingAddress};
+use crate::frame::Frame;
+use crate::ids::ConnId;
+use crate::metrics::{Counter, Counters};
+use crate::slab::{Key, Slab};
+use std::collections::{HashMap, VecDeque};
+use std::io;
+
+impl From<Key> for ConnId {
+    fn from(key: Key) -> Self {
+        Self { index: key.index, generation: key.generation }
+    }
+}
+
+impl From<ConnId> for Key {
+    fn from(conn: ConnId) -> Self {
+        Self { index: conn.index, generation: conn.generation }
+    }
+}
+
+/// What runs on a plane and reads its connections. Calls come in the order of the bytes; none may block.
+pub trait Handler {
+    /// The rules for upgrade requests.
+    fn http_rules(&self) -> &HttpRules;
+
+    /// A connection was upgraded (the 101 is queued). A handler without sign-in calls [`Plane::go_live`] at once.
+    fn upgraded(&mut self, net: &mut Plane, conn: ConnId, request: &UpgradeRequest);
+
+    /// A whole message arrived. To stop reading, the handler closes, holds or moves the connection.
+    fn message(&mut self, net: &mut Plane, conn: ConnId, text: bool, payload: &[u8]);
+}
+
+/// What happened to connections meanwhile; whoever runs on the plane takes these each turn.
+#[derive(Debug)]
+pub enum Notice {
+    /// A connection ended, or its close began: no message follows. With what [`Plane::go_live`] set.
+    Closed(ConnId, Option<u64>),
+    /// Stored frames for a slow connection were dropped: tell its session to resync.
+    Shed(u64),
+    /// Once per heartbeat for each live connection.
+    Heartbeat(u64),
+    /// A descriptor has arrived at its new shard: mail what goes with it.
+    Moved(ConnId, Parcel),
+    /// A connection that should move found no room there; it is being closed.
+    NotMoved(ConnId),
+}
+
+/// What a plane is built with; times in ms.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct PlaneConfig {
+    pub limits: Limits,
+    /// Between pings of one connection; 0 sends none.
+    pub ping_interval: u64,
+    /// From accept to signed in.
+    pub sign_in_timeout: u64,
+    /// Bytes queued for one connection.
+    pub outbox_budget: usize,
+    /// Whether the sign-in deadline counts (not for echo).
+    pub sign_in: bool,
+}
+
+/// One core's data plane.
+#[derive(Debug)]
+pub struct Plane {
+    config: PlaneConfig,
+    rings: Vec<Ring>,
+    conns: Slab<Conn>,
+    outboxes: Vec<Outbox>,
+    free_outboxes: Vec<u32>,
+    spare: Vec<Vec<u8>>,
+    dirty: Vec<ConnId>,
+    listener: Option<Listener>,
+    accepting: Option<usize>,
+    uptime: u64,
+    sign_in_by: VecDeque<(u64, ConnId)>,
+    closed_by: VecDeque<(u64, ConnId)>,
+    sweep: timing::Sweep,
+    timer_at: Option<u64>,
+    draining: Option<u32>,
+    moves: HashMap<ConnId, moving::Move>,
+    held: Vec<ConnId>,
+    notices: Vec<Notice>,
+    resumable: Vec<ConnId>,
+    assembly: usize,
+    queued_bytes: usize,
+    ping: Frame,
+    /// What happened, for `/metrics`.
+    pub counters: Counters,
+}
+
+impl Plane {
+    /// A plane over rings built on this thread; it accepts nothing before [`Plane::listen`].
+    pub fn new(config: PlaneConfig, rings: Vec<Ring>) -> Self {
+        assert!(!rings.is_empty() && rings.len() <= usize::from(u8::MAX), "a ring's number is one byte");
+        Self {
+            config,
+            rings,
+            conns: Slab::default(),
+            outboxes: Vec::new(),
+            free_outboxes: Vec::new(),
+            spare: Vec::new(),
+            dirty: Vec::new(),
+            listener: None,
+            accepting: None,
+            uptime: 0,
+            sign_in_by: VecDeque::new(),
+            closed_by: VecDeque::new(),
+            sweep: timing::Sweep::default(),
+            timer_at: None,
+            draining: None,
+            moves: HashMap::new(),
+            held: Vec::new(),
+            notices: Vec::new(),
+            resumable: Vec::new(),
+            assembly: 0,
+            queued_bytes: 0,
+            ping: Frame::new(&super::frame::ping(b"")),
+            counters: Counters::default(),
+        }
+    }
+
+    /// How other shards move connections here, a ring each.
+    pub fn addresses(&self) -> Vec<RingAddress> {
+        self.rings.iter().map(Ring::address).collect()
+    }
+
+    /// Open connections, those still ending included.
+    pub fn len(&self) -> usize {
+        self.conns.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.conns.is_empty()
+    }
+
+    /// Bytes queued for connections, and bytes of half-received messages.
+    pub fn held_bytes(&self) -> (usize, usize) {
+        (self.queued_bytes, self.assembly)
+    }
+
+    /// Which encoding a connection speaks.
+    pub fn dialect(&self, conn: ConnId) -> u8 {
+        self.conn(conn).map_or(0, |c| c.dialect)
+    }
+
+    /// Notes which encoding a connection speaks.
+    pub fn set_dialect(&mut self, conn: ConnId, dialect: u8) {
+        if let Some(conn) = self.conn_mut(conn) {
+            conn.dialect = dialect;
+        }
+    }
+
+    /// Which session a connection carries.
+    pub fn tag(&self, conn: ConnId) -> Option<u64> {
+        self.conn(conn)?.tag
+    }
+
+    /// Whether the connection is there and reads messages for its handler.
+    pub fn is_talking(&self, conn: ConnId) -> bool {
+        self.conn(conn).is_some_and(Conn::is_talking)
+    }
+
+    /// Notes that someone signed in: receives become multishot from the next one on.
+    pub fn go_live(&mut self, conn: ConnId, tag: u64) {
+        if let Some(conn) = self.conn_mut(conn)
+            && conn.state == State::Open
+        {
+            conn.state = State::Live;
+            conn.tag = Some(tag);
+        }
+    }
+
+    /// Whether any ring has something to submit or to reap.
+    pub fn is_ready(&mut self) -> bool {
+        self.rings.iter_mut().any(Ring::is_ready)
+    }
+
+    /// Makes all rings tell the eventfd of completions, or not.
+    pub fn listen_for_events(&mut self, on: bool) {
+        self.rings.iter_mut().for_each(|ring| ring.listen(on));
+    }
+
+    /// Submits and reaps: first part of a turn. Completions are handled by [`Plane::dispatch`], after the mail.
+    ///
+    /// # Errors
+    /// When the kernel refuses a ring.
+    pub fn reap(
+        &mut self,
+        completions: &mut Vec<(u8, Completion)>,
+        scratch: &mut Vec<Completion>,
+    ) -> io::Result<()> {
+        for (index, ring) in self.rings.iter_mut().enumerate() {
+            if !ring.is_ready() {
+                continue;
+            }
+            ring.turn(scratch)?;
+            completions.extend(scratch.drain(..).map(|completion| (index as u8, completion)));
+            self.counters.add(Counter::RingEnters, ring.take_enters());
+        }
+        Ok(())
+    }
+
+    /// Handles completions, in their order.
+    pub fn dispatch<H: Handler>(
+        &mut self,
+        handler: &mut H,
+        completions: &mut Vec<(u8, Completion)>,
+        uptime: u64,
+    ) {
+        self.uptime = uptime;
+        for (ring, completion) in completions.drain(..) {
+            match completion.token.op() {
+                Some(Op::Accept) => self.accepted(usize::from(ring), completion),
+                Some(Op::Recv) => self.received(handler, ring, completion),
+                Some(Op::Send) => self.sent(completion),
+                Some(Op::Move) => self.move_done(completion),
+                Some(Op::Timer) => self.timer_at = None,
+                // Only failures come back: the target was already gone.
+                Some(Op::Close) | None => {}
+            }
+        }
+        // Connections that were paused until their answers had left.
+        for id in std::mem::take(&mut self.resumable) {
+            self.resume(handler, id);
+        }
+    }
+
+    /// Takes what happened meanwhile.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    fn conn(&self, id: ConnId) -> Option<&Conn> {
+        self.conns.get(id.into())
+    }
+
+    fn conn_mut(&mut self, id: ConnId) -> Option<&mut Conn> {
+        self.conns.get_mut(id.into())
+    }
+
+    /// Frees the slot of a connection that is gone, once nothing of it is under way any more.
+    fn release(&mut self, id: ConnId) {
+        let busy = Flags::RECV.and(Flags::SEND).and(Flags::MOVE);
+        let Some(conn) = self.conn(id) else { return };
+        if conn.state != State::Gone || conn.flags.has(busy) {
+            return;
+        }
+        if let Some(conn) = self.conns.remove(id.into()) {
+            self.drop_outbox(conn.outbox);
+        }
+        self.resume_accepting();
+    }
+}

@@ -1,0 +1,119 @@
+//! Moving a connection to another shard's ring (design D3): the descriptor first, then everything we know of it.
+
+use super::{Conn, Flags, Handler, Notice, Plane, State};
+use crate::ids::ConnId;
+use crate::metrics::Counter;
+use crate::net::conn::Early;
+use crate::net::inbound::Inbound;
+use crate::net::ring::{Completion, Op, RingAddress, Token};
+use crate::wire::CloseCode;
+use std::sync::Arc;
+
+/// What goes with a moved descriptor to its new shard.
+#[derive(Debug)]
+pub struct Parcel {
+    ring: u8,
+    slot: u32,
+    dialect: u8,
+    inbound: Inbound,
+    early: Early,
+}
+
+/// A move under way: the targets not tried yet.
+#[derive(Debug)]
+pub(super) struct Move {
+    targets: Arc<[RingAddress]>,
+    tried: usize,
+}
+
+impl Plane {
+    /// Moves a connection that nobody signed in on yet to one of `targets`, as soon as its 101 is sent.
+    pub fn hand_over(&mut self, id: ConnId, targets: Arc<[RingAddress]>) {
+        let Some(conn) = self.conns.get_mut(id.into()) else { return };
+        if conn.state != State::Open {
+            return;
+        }
+        conn.state = State::Moving;
+        let quiet = conn.outbox.is_none();
+        self.moves.insert(id, Move { targets, tried: 0 });
+        if quiet {
+            self.start_move(id);
+        }
+    }
+
+    /// Sends the descriptor to the next target with room; without any, the client is told to come back.
+    pub(super) fn start_move(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id.into()) else { return };
+        let Some(moving) = self.moves.get_mut(&id) else { return };
+        if conn.flags.has(Flags::MOVE.and(Flags::RECV)) {
+            return;
+        }
+        while let Some(target) = moving.targets.get(moving.tried) {
+            moving.tried += 1;
+            if target.reserve() {
+                conn.flags.set(Flags::MOVE);
+                return self.rings[usize::from(conn.ring)].move_to(
+                    target,
+                    conn.slot,
+                    Token::new(Op::Move, id),
+                );
+            }
+        }
+        self.moves.remove(&id);
+        self.counters.count(Counter::HandOverFailed);
+        self.notices.push(Notice::NotMoved(id));
+        self.close(id, CloseCode::Draining, "retryAfter=1000");
+    }
+
+    /// The descriptor has arrived, or found no slot: with ENFILE we still own the socket.
+    pub(super) fn move_done(&mut self, completion: Completion) {
+        let id = completion.token.conn();
+        let Some(conn) = self.conns.get_mut(id.into()) else { return };
+        conn.flags.clear(Flags::MOVE);
+        let Some(moving) = self.moves.get(&id) else { return self.release(id) };
+        let target = moving.tried - 1;
+        let Ok(slot) = u32::try_from(completion.result) else {
+            moving.targets[target].release();
+            if conn.state == State::Gone {
+                self.moves.remove(&id);
+                return self.release(id);
+            }
+            return self.start_move(id);
+        };
+        let parcel = Parcel {
+            ring: target as u8,
+            slot,
+            dialect: conn.dialect,
+            inbound: std::mem::take(&mut conn.inbound),
+            early: conn.early.take(),
+        };
+        self.moves.remove(&id);
+        self.counters.count(Counter::HandedOver);
+        let held = parcel.held_bytes();
+        self.assembly = self.assembly.saturating_sub(held);
+        self.notices.push(Notice::Moved(id, parcel));
+        self.drop_connection(id);
+    }
+
+    /// Takes in a connection whose descriptor was moved here; nothing is read before [`Plane::start_reading`].
+    pub fn adopt(&mut self, parcel: Parcel) -> ConnId {
+        self.assembly += parcel.held_bytes();
+        let mut conn = Conn::new(parcel.ring, parcel.slot, State::Open, self.uptime);
+        conn.dialect = parcel.dialect;
+        conn.inbound = parcel.inbound;
+        conn.early = parcel.early;
+        self.conns.insert(conn).into()
+    }
+
+    /// Reads what came along with a moved connection, then what arrives.
+    pub fn start_reading<H: Handler>(&mut self, handler: &mut H, id: ConnId) {
+        self.feed_early(handler, id);
+        self.want_receive(id);
+    }
+}
+
+impl Parcel {
+    fn held_bytes(&self) -> usize {
+        self.inbound.held_bytes() + self.early.as_ref().map_or(0, |early| early.len())
+    }
+}

@@ -1,0 +1,270 @@
+//! Receiving: from a filled buffer to requests and messages for the handler.
+
+use super::{Conn, Flags, Handler, Plane, State};
+use crate::ids::ConnId;
+use crate::limits::{ASSEMBLY_BYTES_PER_SHARD, EARLY_BYTES_MAX};
+use crate::metrics::Counter;
+use crate::net::frame;
+use crate::net::http::{self, Head};
+use crate::net::inbound::{ProtocolError, Received};
+use crate::net::ring::{Completion, Op, Token};
+use crate::wire::CloseCode;
+
+/// What one look at a connection's bytes found.
+enum Found {
+    /// All bytes are used up, or the connection reads no more.
+    Nothing,
+    Pong,
+    Ping(usize),
+    Closed(Option<u16>),
+    Message,
+}
+
+/// A control frame's payload at most (RFC 6455 section 5.5).
+const CONTROL_MAX: usize = 125;
+
+impl Plane {
+    /// Arms the next receive, as the connection's state wants it. The caller has set [`Flags::RECV`].
+    pub(super) fn arm_receive(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get(id.into()) else { return };
+        let (slot, multishot) = (conn.slot, conn.state == State::Live);
+        self.rings[usize::from(conn.ring)].recv(slot, multishot, Token::new(Op::Recv, id));
+    }
+
+    /// Receives again if the connection wants to and is not doing so.
+    pub(super) fn want_receive(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id.into()) else { return };
+        let idle = Flags::RECV.and(Flags::PAUSED);
+        if conn.flags.has(idle) || matches!(conn.state, State::Moving | State::Gone) {
+            return;
+        }
+        conn.flags.set(Flags::RECV);
+        self.arm_receive(id);
+    }
+
+    /// Handles one receive's completion.
+    pub(super) fn received<H: Handler>(&mut self, handler: &mut H, ring: u8, completion: Completion) {
+        let id = completion.token.conn();
+        let buffer = self.rings[usize::from(ring)].received(&completion);
+        if let Some(conn) = self.conns.get_mut(id.into()) {
+            if !completion.more {
+                conn.flags.clear(Flags::RECV);
+            }
+            if conn.state == State::Gone {
+                self.release(id);
+            } else if completion.result == 0 {
+                self.lost(id);
+            } else if completion.result < 0 {
+                match -completion.result {
+                    libc::ENOBUFS => self.counters.count(Counter::BuffersDry),
+                    libc::ECANCELED | libc::EINTR | libc::EAGAIN => {}
+                    _ => self.lost(id),
+                }
+            }
+        }
+        if let Some(mut buffer) = buffer {
+            self.counters.add(Counter::BytesReceived, buffer.len() as u64);
+            self.feed(handler, id, &mut buffer);
+            self.rings[usize::from(ring)].give_back(buffer);
+        }
+        if !completion.more {
+            self.want_receive(id);
+        }
+    }
+
+    /// Hands bytes to whatever state the connection is in.
+    pub(super) fn feed<H: Handler>(&mut self, handler: &mut H, id: ConnId, bytes: &mut [u8]) {
+        let uptime = self.uptime;
+        let Some(conn) = self.conn_mut(id) else { return };
+        conn.heard(uptime);
+        let paused = conn.flags.has(Flags::PAUSED);
+        match conn.state {
+            State::Head => self.read_head(handler, id, bytes),
+            State::Open | State::Live if !paused => self.read_messages(handler, id, bytes),
+            State::Open | State::Live | State::Moving => self.keep_early(id, bytes),
+            State::Closing => self.read_messages(handler, id, bytes),
+            State::Lingering | State::Gone => {}
+        }
+    }
+
+    /// Feeds what was kept while the connection could not be read: after a move or a pause.
+    pub(super) fn feed_early<H: Handler>(&mut self, handler: &mut H, id: ConnId) {
+        let Some(conn) = self.conn_mut(id) else { return };
+        if let Some(mut early) = conn.early.take() {
+            self.assembly = self.assembly.saturating_sub(early.len());
+            self.feed(handler, id, &mut early);
+        }
+    }
+
+    fn keep_early(&mut self, id: ConnId, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let Some(conn) = self.conn_mut(id) else { return };
+        // What a paused connection had under way is bounded by the receive buffers; its multishot is cancelled.
+        let bounded = conn.flags.has(Flags::PAUSED);
+        let early = conn.early.get_or_insert_default();
+        if !bounded && early.len() + bytes.len() > EARLY_BYTES_MAX {
+            return self.close(id, CloseCode::TooBig, "too much sent before signing in");
+        }
+        early.extend_from_slice(bytes);
+        self.assembly += bytes.len();
+    }
+
+    fn read_head<H: Handler>(&mut self, handler: &mut H, id: ConnId, bytes: &mut [u8]) {
+        let Some(conn) = self.conn_mut(id) else { return };
+        // Nearly every head comes whole and is read where it lies.
+        let mut kept = conn.early.take();
+        let kept_before = kept.as_ref().map_or(0, |k| k.len());
+        if let Some(kept) = &mut kept {
+            kept.extend_from_slice(bytes);
+        }
+        self.assembly = self.assembly.saturating_sub(kept_before);
+        let parsed = http::parse_request(kept.as_deref().map_or(&*bytes, |k| k), handler.http_rules());
+        match parsed {
+            Head::Incomplete => {
+                let head = kept.unwrap_or_else(|| Box::new(bytes.to_vec()));
+                self.assembly += head.len();
+                if let Some(conn) = self.conn_mut(id) {
+                    conn.early = Some(head);
+                }
+            }
+            Head::Answer { response, .. } => {
+                self.counters.count(Counter::HttpAnswered);
+                self.answer_http(id, &response);
+            }
+            Head::Upgrade { consumed, request } => {
+                self.counters.count(Counter::Upgraded);
+                self.queue_bytes(id, &http::accept(&request));
+                if let Some(conn) = self.conn_mut(id) {
+                    conn.state = State::Open;
+                }
+                handler.upgraded(self, id, &request);
+                let rest = kept.as_deref_mut().map_or(bytes, |k| k);
+                self.feed(handler, id, &mut rest[consumed..]);
+            }
+        }
+    }
+
+    fn read_messages<H: Handler>(&mut self, handler: &mut H, id: ConnId, bytes: &mut [u8]) {
+        let mut at = 0;
+        let Some(conn) = self.conn_mut(id) else { return };
+        let mut inbound = std::mem::take(&mut conn.inbound);
+        let held = inbound.held_bytes();
+        let limits = self.config.limits;
+        let mut frames = 0;
+        let result = loop {
+            let mut control = [0; CONTROL_MAX];
+            let found = match inbound.next(bytes, &mut at, &limits) {
+                Ok(None) => Found::Nothing,
+                Ok(Some(Received::Pong)) => Found::Pong,
+                Ok(Some(Received::Ping(payload))) => {
+                    control[..payload.len()].copy_from_slice(payload);
+                    Found::Ping(payload.len())
+                }
+                Ok(Some(Received::Close { code, .. })) => Found::Closed(code),
+                Ok(Some(Received::Message { text, payload })) => {
+                    if self.conn(id).is_some_and(Conn::is_talking) {
+                        handler.message(self, id, text, payload);
+                    }
+                    Found::Message
+                }
+                Err(error) => break Err(error),
+            };
+            match found {
+                Found::Nothing => break Ok(()),
+                Found::Ping(len) => self.pong(id, &control[..len]),
+                Found::Closed(code) => {
+                    self.peer_closed(id, code);
+                    break Ok(());
+                }
+                Found::Pong | Found::Message => {}
+            }
+            frames += 1;
+            // The handler may have moved or paused it: what is left is kept.
+            if !self.conn(id).is_some_and(Conn::is_reading) {
+                break Ok(());
+            }
+        };
+        self.counters.add(Counter::FramesReceived, frames);
+        self.assembly = (self.assembly + inbound.held_bytes()).saturating_sub(held);
+        self.after_messages(id, inbound, &mut bytes[at..], result);
+    }
+
+    fn after_messages(
+        &mut self,
+        id: ConnId,
+        inbound: super::super::inbound::Inbound,
+        rest: &mut [u8],
+        result: Result<(), ProtocolError>,
+    ) {
+        let over = self.assembly > ASSEMBLY_BYTES_PER_SHARD && inbound.held_bytes() > 0;
+        let Some(conn) = self.conn_mut(id) else { return };
+        match (conn.state, result) {
+            (State::Open | State::Live | State::Closing, Err(error)) => self.fault(id, &error),
+            (State::Open | State::Live | State::Moving | State::Closing, Ok(())) => {
+                conn.inbound = inbound;
+                if over {
+                    self.close(id, CloseCode::TooMany, "the server holds too many half-received messages");
+                } else if conn.state == State::Moving || conn.flags.has(Flags::PAUSED) {
+                    self.keep_early(id, rest);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn pong(&mut self, id: ConnId, payload: &[u8]) {
+        self.send(id, &crate::frame::Frame::new(&frame::pong(payload)), crate::frame::Class::Reply);
+    }
+
+    /// Stops reading a connection until [`Plane::resume`]: its peer, or another shard, has to catch up.
+    pub fn pause(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id.into()) else { return };
+        if !conn.is_talking() || conn.flags.has(Flags::PAUSED) {
+            return;
+        }
+        conn.flags.set(Flags::PAUSED);
+        if conn.flags.has(Flags::RECV) {
+            self.rings[usize::from(conn.ring)].cancel(Token::new(Op::Recv, id));
+        }
+    }
+
+    /// Reads a paused connection again, first what arrived in between.
+    pub fn resume<H: Handler>(&mut self, handler: &mut H, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id.into()) else { return };
+        if !conn.flags.has(Flags::PAUSED) {
+            return;
+        }
+        conn.flags.clear(Flags::PAUSED);
+        self.feed_early(handler, id);
+        self.want_receive(id);
+    }
+
+    /// Stops reading a connection whose commands other shards cannot take at the moment.
+    pub fn hold(&mut self, id: ConnId) {
+        self.pause(id);
+        if let Some(conn) = self.conns.get_mut(id.into())
+            && conn.flags.has(Flags::PAUSED)
+            && !conn.flags.has(Flags::HELD)
+        {
+            conn.flags.set(Flags::HELD);
+            self.held.push(id);
+        }
+    }
+
+    /// Reads all held connections again.
+    pub fn unhold<H: Handler>(&mut self, handler: &mut H) {
+        for id in std::mem::take(&mut self.held) {
+            if let Some(conn) = self.conns.get_mut(id.into()) {
+                conn.flags.clear(Flags::HELD);
+                self.resume(handler, id);
+            }
+        }
+    }
+
+    /// Whether any connection is held.
+    pub fn holds(&self) -> bool {
+        !self.held.is_empty()
+    }
+}

@@ -1,0 +1,190 @@
+//! Sending: one send in flight a connection, all frames of a turn in as few sends as they fit.
+
+use super::{Flags, Notice, Outbox, Plane, State};
+use crate::frame::{Class, Frame};
+use crate::ids::ConnId;
+use crate::metrics::Counter;
+use crate::net::outbox::{InFlight, Pushed};
+use crate::net::ring::{Completion, Op, SendBuffer, Token};
+use crate::wire::CloseCode;
+use std::num::NonZeroU32;
+
+/// Copy buffers kept for reuse (number); each may have grown to `COALESCE_MAX`.
+const SPARE_MAX: usize = 64;
+/// Idle outboxes kept for reuse (number).
+const OUTBOXES_KEPT: usize = 65_536;
+
+impl Plane {
+    /// Queues a frame for a connection. A slow one loses what may be lost, then is closed with 3008.
+    pub fn send(&mut self, id: ConnId, frame: &Frame, class: Class) {
+        let budget = self.config.outbox_budget;
+        let Some(conn) = self.conns.get(id.into()) else { return };
+        if !matches!(conn.state, State::Open | State::Live) {
+            return;
+        }
+        let tag = conn.tag;
+        let outbox = self.outbox_of(id);
+        let before = outbox.bytes();
+        let pushed = outbox.push(frame, class, budget);
+        let after = outbox.bytes();
+        self.queued_bytes = self.queued_bytes + after - before;
+        match pushed {
+            Pushed::Queued => self.mark_dirty(id),
+            Pushed::Dropped => self.counters.count(Counter::ShedEphemeral),
+            Pushed::TooSlow => self.too_slow(id),
+            Pushed::Shed { stored } => {
+                self.counters.add(Counter::ShedStored, u64::from(stored));
+                self.mark_dirty(id);
+                if let Some(tag) = tag {
+                    self.counters.count(Counter::Resyncs);
+                    self.notices.push(Notice::Shed(tag));
+                }
+            }
+        }
+        // Answers pile up: whoever asks without reading is not asked for more.
+        if class == Class::Reply && after > budget / 2 {
+            self.pause(id);
+        }
+    }
+
+    /// Queues a frame past the budget: the few that tell a slow session what happens to it.
+    pub fn send_regardless(&mut self, id: ConnId, frame: &Frame) {
+        if self.conns.get(id.into()).is_some() {
+            self.outbox_of(id).force(frame, Class::Reply);
+            self.queued_bytes += frame.size();
+            self.mark_dirty(id);
+        }
+    }
+
+    /// Queues bytes that belong to one connection only.
+    pub(super) fn queue_bytes(&mut self, id: ConnId, bytes: &[u8]) {
+        self.send_regardless(id, &Frame::new(bytes));
+    }
+
+    fn too_slow(&mut self, id: ConnId) {
+        self.clear_outbox(id);
+        self.close(id, CloseCode::TooSlow, "reads too slowly: reconnect and sync");
+    }
+
+    /// Forgets what is queued for a connection.
+    pub(super) fn clear_outbox(&mut self, id: ConnId) {
+        let outbox = self.outbox_of(id);
+        let bytes = outbox.bytes();
+        outbox.clear();
+        self.queued_bytes -= bytes;
+    }
+
+    fn outbox_of(&mut self, id: ConnId) -> &mut Outbox {
+        let conn = self.conns.get_mut(id.into()).expect("callers have looked the connection up");
+        let number = *conn.outbox.get_or_insert_with(|| {
+            let index = self.free_outboxes.pop().unwrap_or_else(|| {
+                self.outboxes.push(Outbox::default());
+                (self.outboxes.len() - 1) as u32
+            });
+            NonZeroU32::MIN.saturating_add(index)
+        });
+        &mut self.outboxes[number.get() as usize - 1]
+    }
+
+    /// Gives a connection's outbox back.
+    pub(super) fn drop_outbox(&mut self, number: Option<NonZeroU32>) {
+        let Some(number) = number else { return };
+        let index = number.get() - 1;
+        let outbox = &mut self.outboxes[index as usize];
+        self.queued_bytes -= outbox.bytes();
+        outbox.clear();
+        outbox.in_flight = None;
+        outbox.reset();
+        if self.free_outboxes.len() >= OUTBOXES_KEPT {
+            *outbox = Outbox::default();
+        }
+        self.free_outboxes.push(index);
+    }
+
+    pub(super) fn mark_dirty(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.get_mut(id.into())
+            && !conn.flags.has(Flags::DIRTY.and(Flags::SEND))
+        {
+            conn.flags.set(Flags::DIRTY);
+            self.dirty.push(id);
+        }
+    }
+
+    /// Starts the sends of all connections that have something queued and nothing in flight: last part of a turn.
+    pub fn flush(&mut self) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for id in dirty.drain(..) {
+            self.start_send(id);
+        }
+        self.dirty = dirty;
+    }
+
+    fn start_send(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id.into()) else { return };
+        conn.flags.clear(Flags::DIRTY);
+        let Some(number) = conn.outbox else { return };
+        if conn.flags.has(Flags::SEND) || conn.state == State::Gone {
+            return;
+        }
+        let outbox = &mut self.outboxes[number.get() as usize - 1];
+        let spare = &mut self.spare;
+        let before = outbox.bytes();
+        let Some((buffer, frames)) = outbox.take(|| spare.pop().unwrap_or_default()) else { return };
+        self.queued_bytes -= before - outbox.bytes();
+        conn.flags.set(Flags::SEND);
+        let key = self.rings[usize::from(conn.ring)].send(conn.slot, buffer, 0, Token::new(Op::Send, id));
+        outbox.in_flight = Some(InFlight { key, offset: 0, frames });
+        self.counters.count(Counter::Sends);
+    }
+
+    /// Handles a send's end: the rest of a short one, the next frames, or what waited for the last byte.
+    pub(super) fn sent(&mut self, completion: Completion) {
+        let id = completion.token.conn();
+        let Some(conn) = self.conns.get_mut(id.into()) else { return };
+        let (ring, number) = (usize::from(conn.ring), conn.outbox);
+        let Some(outbox) = number.and_then(|n| self.outboxes.get_mut(n.get() as usize - 1)) else { return };
+        let Some(flight) = outbox.in_flight.take() else { return };
+        let buffer = self.rings[ring].sent(flight.key);
+        conn.flags.clear(Flags::SEND);
+        if conn.state == State::Gone {
+            return self.release(id);
+        }
+        let Ok(sent) = usize::try_from(completion.result) else { return self.lost(id) };
+        self.counters.add(Counter::BytesSent, sent as u64);
+        let Some(buffer) = buffer else { return };
+        let offset = flight.offset + sent;
+        if offset < buffer.bytes().len() {
+            // One send a connection: the rest goes before anything else, or bytes would be reordered.
+            conn.flags.set(Flags::SEND);
+            let key = self.rings[ring].send(conn.slot, buffer, offset, Token::new(Op::Send, id));
+            outbox.in_flight = Some(InFlight { key, offset, ..flight });
+            return;
+        }
+        self.counters.add(Counter::FramesSent, u64::from(flight.frames));
+        if let SendBuffer::Copied(bytes) = buffer
+            && self.spare.len() < SPARE_MAX
+        {
+            self.spare.push(bytes);
+        }
+        if outbox.is_drained() {
+            conn.outbox = None;
+            self.drop_outbox(number);
+            self.drained(id);
+        } else {
+            self.mark_dirty(id);
+        }
+    }
+
+    /// All that was queued for a connection has been sent.
+    fn drained(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get(id.into()) else { return };
+        match conn.state {
+            State::Closing | State::Lingering => self.close_drained(id),
+            State::Moving => self.start_move(id),
+            State::Open | State::Live if conn.flags.has(Flags::PAUSED) && !conn.flags.has(Flags::HELD) => {
+                self.resumable.push(id);
+            }
+            _ => {}
+        }
+    }
+}

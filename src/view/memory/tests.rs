@@ -1,0 +1,111 @@
+use super::*;
+use crate::ids::Millis;
+use crate::wire::{PayloadKind, Target};
+
+fn user(name: &str) -> UserName {
+    UserName::new(name).unwrap()
+}
+
+fn message(other: &str, seq: u64, prev: u64, bytes: &str) -> Record {
+    let (from, to) = (user("a"), user(other));
+    Record::Message(Arc::new(MessageRecord {
+        conversation: ConversationId::private(&from, &to),
+        seq: Seq(seq),
+        prev: Seq(prev),
+        time: Millis(1),
+        from,
+        target: Target::User(to),
+        id: None,
+        kind: PayloadKind::Json,
+        bytes: bytes.as_bytes().into(),
+    }))
+}
+
+fn with(other: &str) -> ConversationId {
+    ConversationId::private(&user("a"), &user(other))
+}
+
+fn view_of(seqs: impl IntoIterator<Item = u64>) -> MemoryView {
+    let mut view = MemoryView::new(1 << 20);
+    for (position, seq) in (1..).zip(seqs) {
+        view.apply(Position(position), &message("b", seq, seq - 1, "1"));
+    }
+    view
+}
+
+fn page(view: &MemoryView, before: Option<u64>, after: Option<u64>, limit: u32) -> (Vec<u64>, bool) {
+    let range = Range { before: before.map(Seq), after: after.map(Seq), limit };
+    let page = view.read(&with("b"), range);
+    (page.messages.iter().map(|m| m.seq.0).collect(), page.more)
+}
+
+#[test]
+fn pages_are_read_in_both_directions() {
+    let view = view_of(1..=9);
+    assert_eq!(page(&view, None, None, 3), (vec![7, 8, 9], true));
+    assert_eq!(page(&view, Some(7), None, 3), (vec![4, 5, 6], true));
+    assert_eq!(page(&view, Some(4), None, 3), (vec![1, 2, 3], false));
+    assert_eq!(page(&view, None, Some(4), 3), (vec![5, 6, 7], true));
+    assert_eq!(page(&view, None, Some(7), 3), (vec![8, 9], false));
+    assert_eq!(page(&view, Some(6), Some(2), 2), (vec![3, 4], true));
+    assert_eq!(page(&view, Some(2), Some(8), 2), (vec![], false));
+    assert_eq!(view.read(&with("nobody"), Range { before: None, after: None, limit: 1 }).messages.len(), 0);
+}
+
+#[test]
+fn applying_again_changes_nothing() {
+    let mut view = view_of(1..=3);
+    let bytes = view.bytes();
+    view.apply(Position(2), &message("b", 2, 1, "1"));
+    view.apply(Position(9), &message("b", 3, 2, "1"));
+    assert_eq!((page(&view, None, None, 9).0, view.bytes()), (vec![1, 2, 3], bytes));
+}
+
+#[test]
+fn the_oldest_messages_of_the_shard_go_first_and_heads_stay() {
+    let mut view = MemoryView::new(4 * (MESSAGE_OVERHEAD + 200));
+    view.apply(Position(1), &message("b", 5, 0, &"x".repeat(100)));
+    for n in 1..=9 {
+        view.apply(Position(1 + n), &message("c", n, n - 1, &"x".repeat(150)));
+    }
+    assert!(view.bytes() <= 4 * (MESSAGE_OVERHEAD + 200) && view.bytes() > 0);
+    let gone = view.activate(&with("b"));
+    assert_eq!((gone.head, gone.first, gone.trimmed, gone.recent.len()), (Seq(5), Seq(0), true, 0));
+    let kept = view.activate(&with("c"));
+    assert_eq!((kept.head, kept.first, kept.trimmed), (Seq(9), Seq(6), true));
+    assert_eq!(kept.recent.len(), 4);
+}
+
+#[test]
+fn forgotten_heads_are_admitted() {
+    let mut view = MemoryView::new(0);
+    view.max_heads = 1;
+    view.apply(Position(1), &message("b", 5, 0, "1"));
+    assert!(!view.activate(&with("unknown")).trimmed);
+    view.apply(Position(2), &message("c", 6, 0, "1"));
+    assert_eq!((view.activate(&with("b")).head, view.activate(&with("b")).trimmed), (Seq(0), true));
+    assert_eq!(view.activate(&with("c")).head, Seq(6));
+    assert_eq!(view.bytes(), 0);
+}
+
+#[test]
+fn members_come_and_go() {
+    let mut view = MemoryView::new(0);
+    let group = GroupName::new("g").unwrap();
+    let member = |name: &str, joined, seq| Record::Member {
+        group: GroupName::new("g").unwrap(),
+        user: user(name),
+        joined,
+        seq: Seq(seq),
+    };
+    view.apply(Position(1), &member("b", true, 3));
+    view.apply(Position(2), &member("a", true, 4));
+    assert_eq!(
+        view.activate(&ConversationId::group(&group)).members,
+        [(user("a"), Seq(4)), (user("b"), Seq(3))]
+    );
+    view.apply(Position(3), &member("b", false, 5));
+    assert!(view.is_member(&group, &user("a")) && !view.is_member(&group, &user("b")));
+    view.apply(Position(4), &member("a", false, 6));
+    assert!(view.members.is_empty());
+}

@@ -306,7 +306,7 @@ fn every_module_says_what_it_does_and_does_not_know() {
             faults.push(format!("{path}: its header does not say what it knows or does not know"));
         }
     }
-    for (path, text) in [files("src"), files("tests"), files("bench")].concat() {
+    for (path, text) in [shipped(), files("tests"), files("bench")].concat() {
         faults.extend((!text.starts_with("//!")).then(|| format!("{path}: its first line is no `//!`")));
     }
     report("headers", &faults);

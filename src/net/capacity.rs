@@ -77,7 +77,8 @@ mod tests {
     #[test]
     fn a_low_file_limit_asks_for_many_rings() {
         let million = Capacity::plan(1_000_000, 1, 20_000);
-        assert_eq!((million.rings_per_core, million.slots_per_ring), (56, 19_843));
+        assert_eq!(million.rings_per_core, 56);
+        assert!(million.slots_per_ring <= 19_990, "a table may not pass the file limit");
         assert!(million.connections >= 1_000_000);
         let two = Capacity::plan(1_000_000, 2, 20_000);
         assert_eq!(two.rings_per_core, 28);

@@ -134,7 +134,12 @@ impl ConversationId {
     /// The private conversation of two users, whichever is named first.
     pub fn private(one: &UserName, other: &UserName) -> Self {
         let (a, b) = if one <= other { (one, other) } else { (other, one) };
-        Self(format_compact!("u:{a}:{b}"))
+        let mut name = CompactString::with_capacity(3 + a.0.len() + b.0.len());
+        name.push_str("u:");
+        name.push_str(&a.0);
+        name.push_str(":");
+        name.push_str(&b.0);
+        Self(name)
     }
 
     /// A group's conversation.

@@ -48,8 +48,31 @@ pub const HISTORY_PAGE_MAX: u32 = 100;
 pub const HISTORY_PAGE: u32 = 20;
 /// Commands that wait while their conversation is activated (number); more get 503.
 pub const ACTIVATION_QUEUE: usize = 1024;
+/// Commands that wait for activations, of all conversations of a shard together (bytes); more get 503.
+pub const ACTIVATION_BYTES: usize = 64 * 1024 * 1024;
+/// Messages that an activation loads for their ids (number).
+pub const ACTIVATION_RECENT: usize = 1024;
+/// Conversations looked at to find one that can be evicted (number); if none can, the new one gets 503.
+pub const EVICTION_SCAN: u32 = 256;
+/// Reads of the view under way on a shard (number); more get 503.
+pub const READS: usize = 4096;
+/// Repeated commands that wait for the commit of the first (number, for each commit); more get 503.
+pub const COMMIT_WAITERS: usize = 16;
 /// Broadcasts that wait their turn (number); more get 503.
 pub const BROADCAST_QUEUE: usize = 16;
+/// Fan-out jobs of a shard (number); past it jobs are dropped and the group's sessions told to `resync`.
+pub const FANOUT_JOBS: usize = 65_536;
+/// Sends that one conversation's fan-out makes before the next one's turn (number).
+pub const FANOUT_QUANTUM: u32 = 32;
+/// Places a fan-out looks at for each send it may make (number); most of them may be vacant.
+pub const FANOUT_VISITS: u32 = 16;
+
+/// Records in a shard's memory log, queued or not yet applied (number); more are refused and get 503.
+pub const MEMORY_LOG_RECORDS: usize = 65_536;
+/// The same in bytes of content.
+pub const MEMORY_LOG_BYTES: usize = 64 * 1024 * 1024;
+/// Conversations whose head is remembered after their last message was dropped (number, per shard).
+pub const MEMORY_VIEW_HEADS: usize = 1 << 20;
 
 const _: () = assert!(RECV_BUFFERS.is_power_of_two() && RECV_BUFFERS_MIN.is_power_of_two());
 const _: () = assert!(RECV_BUFFERS >= RECV_BUFFERS_MIN);

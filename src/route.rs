@@ -1,6 +1,6 @@
 //! Where things live: name to partition, partition to shard. Knows nothing else.
 
-use crate::ids::{ConversationId, PARTITIONS, Parties, PartitionId, ShardId, UserName};
+use crate::ids::{ConversationId, GroupName, PARTITIONS, Parties, PartitionId, ShardId, UserName};
 use siphasher::sip::SipHasher13;
 use siphasher::sip128::SipHasher13 as SipHasher128;
 
@@ -63,6 +63,11 @@ impl Router {
         self.owner(self.user_partition(user.as_str()))
     }
 
+    /// The home shard of a group: that of its conversation.
+    pub fn home_of_group(&self, group: &GroupName) -> ShardId {
+        self.owner(self.partition(group.as_str()))
+    }
+
     /// The home shard of a conversation: its only sequencer.
     pub fn home_of_conversation(&self, conversation: &ConversationId) -> ShardId {
         self.owner(self.conversation_partition(conversation))
@@ -110,7 +115,10 @@ mod tests {
         for n in 0..50 {
             let (a, b) = (user(n), user(n + 1));
             let conversation = ConversationId::private(&b, &a);
-            assert_eq!(router.home_of_conversation(&conversation), router.home_of_user(if a < b { &a } else { &b }));
+            assert_eq!(
+                router.home_of_conversation(&conversation),
+                router.home_of_user(if a < b { &a } else { &b })
+            );
         }
     }
 }

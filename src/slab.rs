@@ -111,6 +111,15 @@ impl<T> Slab<T> {
         }
     }
 
+    /// The value in a slot, whatever its generation, to change.
+    #[inline]
+    pub fn at_mut(&mut self, index: u32) -> Option<&mut T> {
+        match &mut self.slot_mut(index)?.value {
+            Entry::Used(value) => Some(value),
+            Entry::Free(_) => None,
+        }
+    }
+
     /// Takes a value out; its key and all copies of it are void from then on.
     pub fn remove(&mut self, key: Key) -> Option<T> {
         let free = self.free;

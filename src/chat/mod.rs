@@ -1,7 +1,168 @@
 //! The rules: events in, effects out. Knows no I/O, no clock, no lock, no `async`, no encoding.
+//!
+//! One [`Rules`] per shard, in two roles. As *home of users* it holds sessions ([`people`]), answers what needs nobody
+//! else ([`command`]) and brings messages to sessions ([`fanout`]). As *home of conversations* it gives messages their
+//! numbers ([`sequence`]), waits for the log ([`outcome`]) and keeps groups ([`group`]).
+//!
+//! Three invariants: a conversation has one sequencer; an ack implies the durability it names; within a conversation
+//! a session sees strictly growing `seq`.
 
+mod answer;
+pub mod ask;
+mod broadcast;
+mod command;
+mod config;
+mod conversation;
 pub mod effects;
+mod fanout;
+mod group;
+mod history;
+mod ids_window;
+mod interest;
+mod locals;
 pub mod mail;
+mod membership;
+mod outcome;
+mod people;
+mod sequence;
+mod session;
+#[cfg(test)]
+mod tests;
 
+pub use ask::Origin;
+pub use config::Config;
 pub use effects::{Effects, ReadId};
 pub use mail::{Mail, MailClass};
+
+use crate::clock::Now;
+use crate::frame::Class;
+use crate::ids::ShardId;
+use crate::log::Ticket;
+use crate::wire::Payload;
+use hashbrown::HashMap;
+
+/// One shard's levels, read when scraped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Gauges {
+    /// Signed-in sessions.
+    pub sessions: usize,
+    /// Users with a session or a membership.
+    pub users: usize,
+    /// Conversations active here.
+    pub conversations: usize,
+    /// Messages on their way to groups' sessions.
+    pub fanout_jobs: usize,
+    /// Groups with sessions on this shard.
+    pub local_groups: usize,
+    /// Groups at home here with sessions anywhere.
+    pub interests: usize,
+    /// Messages remembered by their id.
+    pub remembered_ids: usize,
+    /// Appends without an outcome yet.
+    pub pending: usize,
+    /// Reads without a page yet.
+    pub reads: usize,
+}
+
+/// The rules of one shard.
+#[derive(Debug)]
+pub struct Rules {
+    config: Config,
+    people: people::People,
+    locals: locals::Locals,
+    fan: fanout::Fan,
+    broadcasts: broadcast::Broadcasts,
+    conversations: conversation::Conversations,
+    ids: ids_window::IdWindow,
+    /// Appends under way; the log bounds them.
+    pending: HashMap<Ticket, outcome::Pending>,
+    interests: interest::Interests,
+    reads: history::Reads,
+    /// A list of shards, kept for reuse.
+    shards: Vec<ShardId>,
+}
+
+impl Rules {
+    /// The rules of one shard, with nobody there.
+    pub fn new(config: Config, _now: Now) -> Self {
+        let fingerprints = config.router.fingerprints();
+        Self {
+            people: people::People::new(config.shard),
+            locals: locals::Locals::default(),
+            fan: fanout::Fan::new(config.fanout_slice.max(1)),
+            broadcasts: broadcast::Broadcasts::default(),
+            conversations: conversation::Conversations::new(config.active_conversations_max),
+            ids: ids_window::IdWindow::new(
+                fingerprints,
+                config.idempotency_max_bytes,
+                config.idempotency_window_ms,
+            ),
+            pending: HashMap::new(),
+            interests: interest::Interests::default(),
+            reads: history::Reads::default(),
+            shards: Vec::new(),
+            config,
+        }
+    }
+
+    /// A mail of another shard; mails of one shard come in the order in which they were sent.
+    pub fn mail<E: Effects>(&mut self, from: ShardId, mail: Mail, now: Now, fx: &mut E) {
+        match mail {
+            Mail::Ask(ask) => self.ask(*ask, now, fx),
+            Mail::Frame(answer) => self.deliver(&answer, fx),
+            Mail::Private { to, from, sender, frames, ack } => {
+                self.private_here(to.as_ref(), from.as_ref(), sender, &frames, ack.as_ref(), fx);
+            }
+            Mail::Group { group, seq, sender, frames, ack } => {
+                self.group_here(&group, seq, sender, frames, ack, fx);
+            }
+            Mail::Notice { to, frames } => {
+                self.people.send(&to, None, &frames, Class::Ephemeral, fx);
+            }
+            Mail::GroupNotice { group, about, frames } => self.group_notice_here(&group, &about, frames, fx),
+            Mail::Joined { group, user, since, answer } => {
+                let online = self.joined_here(&group, &user, since, answer.as_ref(), fx);
+                self.tell_interest(&group, online, true, fx);
+            }
+            Mail::NotJoined { user, answer } => self.not_joined_here(&user, &answer, fx),
+            Mail::Left { group, user, answer } => self.left_here(&group, &user, answer.as_ref(), fx),
+            Mail::Interest { group, online, answers_join } => {
+                self.interests.told(&group, from, online, answers_join);
+            }
+            Mail::Broadcast(ask) => {
+                let payload = Payload { kind: ask.kind, bytes: &ask.bytes };
+                self.accept_broadcast(&ask.origin, payload, now, fx);
+            }
+            Mail::BroadcastRun { sender, frames } => self.sweep_broadcast(sender, frames),
+            Mail::BroadcastDone => self.broadcast_done(fx),
+        }
+    }
+
+    /// The present levels.
+    pub fn gauges(&self) -> Gauges {
+        Gauges {
+            sessions: self.people.sessions.len(),
+            users: self.people.users.len(),
+            conversations: self.conversations.len(),
+            fanout_jobs: self.fan.jobs,
+            local_groups: self.locals.groups.len(),
+            interests: self.interests.len(),
+            remembered_ids: self.ids.len(),
+            pending: self.pending.len(),
+            reads: self.reads.len(),
+        }
+    }
+
+    /// What must hold between any two calls; looks at everything, so for tests.
+    pub fn invariants(&self) {
+        self.people.invariants();
+        self.locals.invariants();
+        self.conversations.invariants();
+        assert_eq!(
+            self.pending.len(),
+            self.conversations.in_flight(),
+            "each append under way has a conversation"
+        );
+        assert_eq!(self.fan.jobs, self.locals.jobs(), "each job is some group's");
+    }
+}

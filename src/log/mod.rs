@@ -4,15 +4,18 @@
 
 pub mod memory;
 
+pub use memory::MemoryLog;
+
 use crate::ids::{ConversationId, GroupName, Millis, PartitionId, Seq, UserName};
 use crate::wire::{PayloadKind, Target};
 use compact_str::CompactString;
 use std::sync::Arc;
 
 /// What was proved when an append is called committed.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub enum Durability {
     /// Kept in this process only.
+    #[default]
     Memory,
 }
 
@@ -69,7 +72,8 @@ pub enum Record {
     },
 }
 
-/// What became of an append.
+/// What became of an append. Once an append of a partition is not committed, neither is any that was queued behind it
+/// when that was told: each message names the one before it, and what is named must be there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
     /// It is in the log, at this durability.

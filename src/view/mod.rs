@@ -2,8 +2,10 @@
 
 pub mod memory;
 
+pub use memory::MemoryView;
+
 use crate::ids::{ConversationId, GroupName, Seq, UserName};
-use crate::log::{MessageRecord, Position, Record};
+use crate::log::{Durability, MessageRecord, Position, Record};
 use std::sync::Arc;
 
 /// What a sequencer must know to go on with a conversation.
@@ -19,6 +21,8 @@ pub struct Activation {
     pub members: Vec<(UserName, Seq)>,
     /// The newest messages, oldest first, for their ids.
     pub recent: Vec<Arc<MessageRecord>>,
+    /// What is proved of all this, for the ack of a repeated message.
+    pub durability: Durability,
 }
 
 /// Which messages a reader wants; both bounds exclusive.

@@ -1,0 +1,81 @@
+//! Answers to sessions, here or on another shard. Knows no command's meaning.
+
+use super::mail::{Answer, Mail};
+use super::{Effects, Origin, Rules};
+use crate::frame::{Class, Frame};
+use crate::ids::SessionId;
+use crate::metrics::Counter;
+use crate::wire::{Encoding, ErrorCode, Event};
+
+/// Why a command is refused: what its writer may do next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refusal(pub(super) ErrorCode, pub(super) &'static str);
+
+pub(super) const BUSY: Refusal = Refusal(ErrorCode::Unavailable, "the server is busy; try later");
+pub(super) const NOT_STORED: Refusal = Refusal(ErrorCode::Unavailable, "nothing was stored; try again");
+pub(super) const UNKNOWN: Refusal =
+    Refusal(ErrorCode::Unavailable, "the outcome is unknown; send it again with the same id");
+pub(super) const NO_MEMBER: Refusal = Refusal(ErrorCode::Forbidden, "not a member of this group");
+pub(super) const NO_PARTY: Refusal = Refusal(ErrorCode::Forbidden, "not a party to this conversation");
+
+/// Encodes an event for one session.
+pub(super) fn frame<E: Effects>(event: &Event<'_>, encoding: Encoding, fx: &mut E) -> Frame {
+    fx.encode(event).0[encoding.index()].clone()
+}
+
+/// An error answer for whoever asked.
+pub(super) fn refusal<E: Effects>(origin: &Origin, command: &str, refusal: Refusal, fx: &mut E) -> Answer {
+    fx.count(Counter::CommandRefused);
+    let Refusal(code, reason) = refusal;
+    let id = origin.id.as_deref();
+    let error = Event::Error { code, reason, command: Some(command), id, retry_after: None };
+    Answer { session: origin.session, frame: frame(&error, origin.encoding, fx) }
+}
+
+impl Rules {
+    /// Brings an answer to its session, on whichever shard.
+    pub(super) fn answer<E: Effects>(&mut self, answer: Answer, fx: &mut E) {
+        if answer.session.shard == self.config.shard {
+            self.deliver(&answer, fx);
+        } else {
+            fx.mail(answer.session.shard, Mail::Frame(answer));
+        }
+    }
+
+    /// Brings an answer to a session of this shard.
+    pub(super) fn deliver<E: Effects>(&self, answer: &Answer, fx: &mut E) {
+        if let Some(session) = self.people.session(answer.session) {
+            fx.send(session.conn, &answer.frame, Class::Reply);
+        }
+    }
+
+    /// Answers whoever asked with an event.
+    pub(super) fn reply<E: Effects>(&mut self, origin: &Origin, event: &Event<'_>, fx: &mut E) {
+        let frame = frame(event, origin.encoding, fx);
+        self.answer(Answer { session: origin.session, frame }, fx);
+    }
+
+    /// Answers whoever asked with an error.
+    pub(super) fn refused<E: Effects>(&mut self, origin: &Origin, command: &str, why: Refusal, fx: &mut E) {
+        let answer = refusal(origin, command, why, fx);
+        self.answer(answer, fx);
+    }
+
+    /// Tells a session that the command just decoded is refused, in the decoder's words.
+    pub fn refuse<E: Effects>(
+        &mut self,
+        session: SessionId,
+        code: ErrorCode,
+        reason: &str,
+        command: Option<&str>,
+        id: Option<&str>,
+        fx: &mut E,
+    ) {
+        let Some(asking) = self.people.session(session) else { return };
+        let (conn, encoding) = (asking.conn, asking.encoding);
+        fx.count(Counter::CommandRefused);
+        let error = Event::Error { code, reason, command, id, retry_after: None };
+        let frame = frame(&error, encoding, fx);
+        fx.send(conn, &frame, Class::Reply);
+    }
+}

@@ -1,0 +1,180 @@
+//! A session's commands: what can be answered here is, the rest goes to the conversation's home. Knows no encoding.
+
+use super::answer::{BUSY, NO_PARTY, Refusal};
+use super::ask::{Ask, Origin, What};
+use super::mail::Mail;
+use super::{Effects, Rules};
+use crate::clock::Now;
+use crate::frame::Class;
+use crate::ids::{ConversationId, GroupName, Parties, SessionId, UserName};
+use crate::limits::{HISTORY_PAGE, HISTORY_PAGE_MAX};
+use crate::metrics::Counter;
+use crate::view::Range;
+use crate::wire::{Command, ErrorCode, Event, Payload, Request, Target};
+use compact_str::CompactString;
+use std::borrow::Cow;
+
+const TOO_LARGE: Refusal = Refusal(ErrorCode::TooLarge, "the message is over message.size_limit");
+const NO_BROADCAST: Refusal = Refusal(ErrorCode::Forbidden, "messages to everyone are not allowed");
+const MAY_NOT_JOIN: Refusal = Refusal(ErrorCode::Forbidden, "joining this group is not allowed");
+const TOO_MANY_GROUPS: Refusal =
+    Refusal(ErrorCode::Forbidden, "in as many groups as allowed; leave one first");
+
+impl Rules {
+    /// Handles one command of a session of this shard; `auth` goes through [`Rules::refresh`].
+    pub fn command<E: Effects>(&mut self, session: SessionId, request: Request<'_>, now: Now, fx: &mut E) {
+        let Some(asking) = self.people.session(session) else { return };
+        let Some(user) = self.people.user(asking.user) else { return };
+        let id = request.id.map(CompactString::from);
+        let origin = Origin { session, encoding: asking.encoding, user: user.name.clone(), id };
+        fx.count(counter(&request.command));
+        match request.command {
+            Command::Message { target, payload } => self.message(origin, target, payload, now, fx),
+            Command::JoinGroup { group } => self.join(origin, &group, now, fx),
+            Command::LeaveGroup { group } => self.of_group(origin, &group, What::Leave, now, fx),
+            Command::Members { group, after } => {
+                self.of_group(origin, &group, What::Members { after }, now, fx);
+            }
+            Command::Typing { target } => self.typing(origin, target, now, fx),
+            Command::History { conversation, before, after, limit } => {
+                let limit = limit.unwrap_or(HISTORY_PAGE).clamp(1, HISTORY_PAGE_MAX);
+                self.history(origin, conversation, Range { before, after, limit }, now, fx);
+            }
+            Command::Ping => {
+                let id = origin.id.as_deref();
+                self.reply(&origin, &Event::Pong { id, time: now.wall }, fx);
+            }
+            Command::Auth { .. } => {
+                let why = Refusal(ErrorCode::Internal, "credentials were not verified");
+                self.refused(&origin, "auth", why, fx);
+            }
+        }
+    }
+
+    fn message<E: Effects>(
+        &mut self,
+        origin: Origin,
+        target: Target,
+        payload: Payload<'_>,
+        now: Now,
+        fx: &mut E,
+    ) {
+        if payload.bytes.len() > self.config.message_size_limit {
+            return self.refused(&origin, "message", TOO_LARGE, fx);
+        }
+        let conversation = match &target {
+            Target::User(to) => ConversationId::private(&origin.user, to),
+            Target::Group(group) => ConversationId::group(group),
+            Target::Everyone => {
+                if self.people.session(origin.session).is_none_or(|session| !session.broadcast) {
+                    return self.refused(&origin, "message", NO_BROADCAST, fx);
+                }
+                return self.say_to_everyone(origin, payload, now, fx);
+            }
+        };
+        let what = What::Message { target, kind: payload.kind, bytes: Cow::Borrowed(payload.bytes) };
+        self.dispatch(Ask { origin, conversation, what }, now, fx);
+    }
+
+    fn join<E: Effects>(&mut self, origin: Origin, group: &GroupName, now: Now, fx: &mut E) {
+        let Some(session) = self.people.session(origin.session) else { return };
+        let (slot, claims) =
+            (session.user, session.extras.as_deref().map_or(&[][..], |extras| &extras.claimed));
+        let Some(user) = self.people.user(slot) else { return };
+        if !user.groups().iter().any(|membership| membership.group == *group) {
+            if !self.config.group_open && !claims.contains(group) {
+                return self.refused(&origin, "joinGroup", MAY_NOT_JOIN, fx);
+            }
+            if user.groups().len() + user.joining as usize >= self.config.groups_per_user as usize {
+                return self.refused(&origin, "joinGroup", TOO_MANY_GROUPS, fx);
+            }
+        }
+        let home = self.config.router.home_of_group(group);
+        if home != self.config.shard && !fx.accepts(home) {
+            return self.refused(&origin, "joinGroup", BUSY, fx);
+        }
+        // Counted until `Joined` or `NotJoined` comes back: joins under way cannot get past the limit together.
+        if let Some(user) = self.people.users.at_mut(slot) {
+            user.joining += 1;
+        }
+        self.of_group(origin, group, What::Join, now, fx);
+    }
+
+    fn typing<E: Effects>(&mut self, origin: Origin, target: Target, now: Now, fx: &mut E) {
+        match &target {
+            Target::User(to) => self.typing_to(&origin.user, to, &target, fx),
+            Target::Group(group) => {
+                let conversation = ConversationId::group(group);
+                self.dispatch(Ask { origin, conversation, what: What::Typing { target } }, now, fx);
+            }
+            Target::Everyone => {
+                let why = Refusal(ErrorCode::BadRequest, "typing is for a user or a group");
+                self.refused(&origin, "typing", why, fx);
+            }
+        }
+    }
+
+    fn typing_to<E: Effects>(&mut self, from: &UserName, to: &UserName, target: &Target, fx: &mut E) {
+        if from == to {
+            return;
+        }
+        let frames = fx.encode(&Event::Typing { from, target });
+        let home = self.config.router.home_of_user(to);
+        if home == self.config.shard {
+            self.people.send(to, None, &frames, Class::Ephemeral, fx);
+        } else {
+            fx.mail(home, Mail::Notice { to: to.clone(), frames });
+        }
+    }
+
+    fn history<E: Effects>(
+        &mut self,
+        origin: Origin,
+        conversation: ConversationId,
+        range: Range,
+        now: Now,
+        fx: &mut E,
+    ) {
+        let me = origin.user.as_str();
+        if matches!(conversation.parties(), Parties::Private(a, b) if a != me && b != me) {
+            return self.refused(&origin, "history", NO_PARTY, fx);
+        }
+        self.dispatch(Ask { origin, conversation, what: What::History { range } }, now, fx);
+    }
+
+    fn of_group<E: Effects>(
+        &mut self,
+        origin: Origin,
+        group: &GroupName,
+        what: What<'_>,
+        now: Now,
+        fx: &mut E,
+    ) {
+        self.dispatch(Ask { origin, conversation: ConversationId::group(group), what }, now, fx);
+    }
+
+    /// Brings a command to its conversation's home.
+    fn dispatch<E: Effects>(&mut self, ask: Ask<'_>, now: Now, fx: &mut E) {
+        let home = self.config.router.home_of_conversation(&ask.conversation);
+        if home == self.config.shard {
+            self.ask(ask, now, fx);
+        } else if fx.accepts(home) {
+            fx.mail(home, Mail::Ask(Box::new(ask.into_owned())));
+        } else {
+            self.refused(&ask.origin, ask.what.name(), BUSY, fx);
+        }
+    }
+}
+
+fn counter(command: &Command<'_>) -> Counter {
+    match command {
+        Command::Auth { .. } => Counter::CommandAuth,
+        Command::Message { .. } => Counter::CommandMessage,
+        Command::JoinGroup { .. } => Counter::CommandJoin,
+        Command::LeaveGroup { .. } => Counter::CommandLeave,
+        Command::Members { .. } => Counter::CommandMembers,
+        Command::Typing { .. } => Counter::CommandTyping,
+        Command::History { .. } => Counter::CommandHistory,
+        Command::Ping => Counter::CommandPing,
+    }
+}

@@ -1,0 +1,40 @@
+//! What the rules are told once. Knows no settings file.
+
+use crate::ids::ShardId;
+use crate::route::Router;
+use crate::wire;
+
+/// How one shard's rules behave.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The shard they run on.
+    pub shard: ShardId,
+    /// Where everything lives.
+    pub router: Router,
+    /// The limits told to clients.
+    pub limits: wire::Limits,
+    /// Between the server's pings (ms).
+    pub heartbeat_ms: u64,
+    /// Whether anyone may join or create a group by its name.
+    pub group_open: bool,
+    /// Groups with more members tell nobody who comes and goes (number).
+    pub group_event_max_members: u32,
+    /// Members of a group (number).
+    pub group_max_members: u32,
+    /// Groups a user is in (number).
+    pub groups_per_user: u32,
+    /// Sessions of one user (number).
+    pub user_connection_limit: u32,
+    /// Sends that fan-out makes in one turn (number).
+    pub fanout_slice: u32,
+    /// What remembered message ids may cost (bytes).
+    pub idempotency_max_bytes: usize,
+    /// How long they are remembered (ms).
+    pub idempotency_window_ms: u64,
+    /// Conversations sequenced at a time (number).
+    pub active_conversations_max: usize,
+    /// Users with a session or a membership (number).
+    pub users_max: usize,
+    /// The largest payload (bytes).
+    pub message_size_limit: usize,
+}

@@ -1,0 +1,325 @@
+//! Fan-out on one shard in slices: in order within a group, in turn between groups. Knows no members and no log.
+
+use super::locals::{LocalGroup, Locals, Place};
+use super::people::People;
+use super::{Effects, Rules};
+use crate::frame::{Class, Frame, Frames};
+use crate::ids::{ConnId, GroupName, Seq, SessionId, UserName};
+use crate::limits::{FANOUT_JOBS, FANOUT_QUANTUM, FANOUT_VISITS};
+use crate::metrics::Counter;
+use crate::slab::Key;
+use crate::wire::Event;
+use std::collections::VecDeque;
+
+/// The `seq` of what is not a message: later than everybody's `since`, earlier than nobody's.
+const UNNUMBERED: Seq = Seq(u64::MAX);
+
+/// Whom a job leaves out.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Except {
+    Nobody,
+    /// The sending session.
+    Conn(ConnId),
+    /// All sessions of the user it is about.
+    User(u32),
+}
+
+/// One frame on its way to a group's sessions on this shard.
+#[derive(Debug)]
+pub(super) struct Job {
+    seq: Seq,
+    frames: Frames,
+    class: Class,
+    except: Except,
+    /// The sender's ack, sent when the job begins: acks and messages of one group keep their order.
+    ack: Option<(ConnId, Frame)>,
+    cursor: u32,
+    /// Fixed when the job is queued: who comes later reads the log.
+    end: u32,
+}
+
+impl Job {
+    /// Makes up to `budget` sends; tells how many it made.
+    fn run<E: Effects>(&mut self, places: &[Place], budget: u32, fx: &mut E) -> u32 {
+        if let Some((conn, ack)) = self.ack.take() {
+            fx.send(conn, &ack, Class::Reply);
+        }
+        let visits_end = self.end.min(self.cursor.saturating_add(budget.saturating_mul(FANOUT_VISITS)));
+        let mut sent = 0;
+        while self.cursor < visits_end && sent < budget {
+            let place = &places[self.cursor as usize];
+            self.cursor += 1;
+            let left_out = match self.except {
+                Except::Nobody => false,
+                Except::Conn(conn) => place.conn == conn,
+                Except::User(user) => place.user == user,
+            };
+            if place.since >= self.seq || left_out {
+                continue;
+            }
+            fx.send(place.conn, &self.frames.0[place.encoding.index()], self.class);
+            if self.class == Class::Stored {
+                fx.count(Counter::Delivered);
+            }
+            sent += 1;
+        }
+        sent
+    }
+
+    /// Messages that came when there was no room are gone: it tells so.
+    fn is_resync(&self) -> bool {
+        self.class == Class::Reply
+    }
+
+    fn is_done(&self) -> bool {
+        self.cursor >= self.end
+    }
+}
+
+/// One frame on its way to every session of the shard.
+#[derive(Debug)]
+pub(super) struct Sweep {
+    pub(super) frames: Frames,
+    pub(super) class: Class,
+    pub(super) except: Option<ConnId>,
+    pub(super) cursor: u32,
+    pub(super) end: u32,
+}
+
+impl Sweep {
+    /// Makes up to `budget` sends; tells how many it made.
+    fn run<E: Effects>(&mut self, people: &People, budget: u32, fx: &mut E) -> u32 {
+        let visits_end = self.end.min(self.cursor.saturating_add(budget.saturating_mul(FANOUT_VISITS)));
+        let mut sent = 0;
+        while self.cursor < visits_end && sent < budget {
+            let at = people.sessions.at(self.cursor);
+            self.cursor += 1;
+            if let Some((_, session)) = at.filter(|(_, session)| Some(session.conn) != self.except) {
+                fx.send(session.conn, &self.frames.0[session.encoding.index()], self.class);
+                sent += 1;
+            }
+        }
+        sent
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Work {
+    Group(Key),
+    Broadcast,
+    Missed,
+}
+
+/// What is under way on this shard. At most one broadcast, one sweep for missed mail and [`FANOUT_JOBS`] messages.
+#[derive(Debug)]
+pub(super) struct Fan {
+    rotation: VecDeque<Work>,
+    pub(super) slice_left: u32,
+    pub(super) jobs: usize,
+    resync: Option<Frames>,
+    pub(super) broadcast: Option<Sweep>,
+    missed: Option<Sweep>,
+    /// Deliveries were missed and nobody was told yet.
+    owes_resync: bool,
+}
+
+impl Fan {
+    pub(super) fn new(slice: u32) -> Self {
+        Self {
+            rotation: VecDeque::new(),
+            slice_left: slice,
+            jobs: 0,
+            resync: None,
+            broadcast: None,
+            missed: None,
+            owes_resync: false,
+        }
+    }
+
+    /// The jobs of a group that nobody here listens to any more: only the acks matter.
+    pub(super) fn abandon<E: Effects>(&mut self, jobs: VecDeque<Job>, fx: &mut E) {
+        self.jobs -= jobs.len();
+        for (conn, ack) in jobs.into_iter().filter_map(|job| job.ack) {
+            fx.send(conn, &ack, Class::Reply);
+        }
+    }
+
+    fn push<E: Effects>(
+        &mut self,
+        key: Key,
+        local: &mut LocalGroup,
+        mut job: Job,
+        resync: &Frames,
+        fx: &mut E,
+    ) {
+        job.end = local.places.len() as u32;
+        if local.jobs.is_empty() {
+            if local.taken <= self.slice_left && job.end <= self.slice_left.saturating_mul(FANOUT_VISITS) {
+                self.slice_left -= job.run(&local.places, self.slice_left, fx);
+                debug_assert!(job.is_done(), "it fitted");
+                return;
+            }
+            self.rotation.push_back(Work::Group(key));
+        }
+        if self.jobs >= FANOUT_JOBS {
+            // Ephemeral ones are gone, stored ones are read again after one `resync`; acks go on in order.
+            if job.class == Class::Stored && !local.lost {
+                local.lost = true;
+                self.jobs += 1;
+                let (frames, end) = (resync.clone(), job.end);
+                let (seq, class, except) = (UNNUMBERED, Class::Reply, Except::Nobody);
+                local.jobs.push_back(Job { seq, frames, class, except, ack: None, cursor: 0, end });
+            }
+            if job.ack.is_none() {
+                return;
+            }
+            (job.end, job.frames) = (0, resync.clone());
+        }
+        self.jobs += 1;
+        local.jobs.push_back(job);
+    }
+
+    /// Runs a group's jobs for up to `budget` sends; tells how many it made and whether jobs are left.
+    fn run_group<E: Effects>(
+        &mut self,
+        locals: &mut Locals,
+        key: Key,
+        budget: u32,
+        fx: &mut E,
+    ) -> (u32, bool) {
+        let Some(local) = locals.groups.get_mut(key) else { return (0, false) };
+        let mut sent = 0;
+        while let Some(job) = local.jobs.front_mut().filter(|_| sent < budget) {
+            if job.is_resync() && job.cursor == 0 {
+                local.lost = false;
+                (0..local.taken).for_each(|_| fx.count(Counter::Resyncs));
+            }
+            sent += job.run(&local.places, budget - sent, fx);
+            if !job.is_done() {
+                // Vacant places cost as well: a slice ends after so many of them.
+                sent = budget;
+                break;
+            }
+            local.jobs.pop_front();
+            self.jobs -= 1;
+        }
+        (sent, !local.jobs.is_empty())
+    }
+}
+
+impl Rules {
+    /// `resync`, encoded once.
+    pub(super) fn resync_frames<E: Effects>(&mut self, fx: &mut E) -> Frames {
+        self.fan.resync.get_or_insert_with(|| fx.encode(&Event::Resync)).clone()
+    }
+
+    /// A group message for the members online on this shard.
+    pub(super) fn group_here<E: Effects>(
+        &mut self,
+        group: &GroupName,
+        seq: Seq,
+        sender: SessionId,
+        frames: Frames,
+        ack: Option<Frame>,
+        fx: &mut E,
+    ) {
+        let sending = self.people.session(sender).map(|session| session.conn);
+        let except = sending.map_or(Except::Nobody, Except::Conn);
+        let ack = sending.zip(ack);
+        self.queue(group, Job { seq, frames, class: Class::Stored, except, ack, cursor: 0, end: 0 }, fx);
+    }
+
+    /// What is never stored, for the members online on this shard except the one it is about.
+    pub(super) fn group_notice_here<E: Effects>(
+        &mut self,
+        group: &GroupName,
+        about: &UserName,
+        frames: Frames,
+        fx: &mut E,
+    ) {
+        let except = self.people.find(about).map_or(Except::Nobody, Except::User);
+        let class = Class::Ephemeral;
+        self.queue(group, Job { seq: UNNUMBERED, frames, class, except, ack: None, cursor: 0, end: 0 }, fx);
+    }
+
+    fn queue<E: Effects>(&mut self, group: &GroupName, job: Job, fx: &mut E) {
+        fx.count(Counter::FanOuts);
+        let resync = self.resync_frames(fx);
+        let Some(key) = self.locals.find(group) else {
+            if let Some((conn, ack)) = job.ack {
+                fx.send(conn, &ack, Class::Reply);
+            }
+            return;
+        };
+        if let Some(local) = self.locals.groups.get_mut(key) {
+            self.fan.push(key, local, job, &resync, fx);
+        }
+    }
+
+    /// One broadcast for every session of this shard.
+    pub(super) fn sweep_broadcast(&mut self, sender: SessionId, frames: Frames) {
+        let except = self.people.session(sender).map(|session| session.conn);
+        let end = self.people.sessions.high_water();
+        self.fan.broadcast = Some(Sweep { frames, class: Class::Ephemeral, except, cursor: 0, end });
+        self.fan.rotation.push_back(Work::Broadcast);
+    }
+
+    /// Deliveries to this shard were dropped on the way: every session is told to `resync`, in slices.
+    pub fn missed(&mut self) {
+        self.fan.owes_resync = true;
+    }
+
+    fn sweep_missed<E: Effects>(&mut self, fx: &mut E) {
+        if !std::mem::take(&mut self.fan.owes_resync) {
+            return;
+        }
+        if self.fan.missed.is_none() {
+            self.fan.rotation.push_back(Work::Missed);
+        }
+        let (frames, end) = (self.resync_frames(fx), self.people.sessions.high_water());
+        self.fan.missed = Some(Sweep { frames, class: Class::Reply, except: None, cursor: 0, end });
+    }
+
+    /// One slice of all that is under way; true while work is left.
+    pub fn turn<E: Effects>(&mut self, _now: crate::clock::Now, fx: &mut E) -> bool {
+        self.sweep_missed(fx);
+        let mut left = self.fan.slice_left;
+        while let Some(work) = self.fan.rotation.front().copied().filter(|_| left > 0) {
+            self.fan.rotation.pop_front();
+            let budget = left.min(FANOUT_QUANTUM);
+            let (sent, more) = match work {
+                Work::Group(key) => self.fan.run_group(&mut self.locals, key, budget, fx),
+                Work::Broadcast => self.run_broadcast(budget, fx),
+                Work::Missed => self.run_missed(budget, fx),
+            };
+            if more {
+                self.fan.rotation.push_back(work);
+            }
+            left -= sent.clamp(1, left);
+        }
+        self.fan.slice_left = self.config.fanout_slice.max(1);
+        !self.fan.rotation.is_empty()
+    }
+
+    fn run_broadcast<E: Effects>(&mut self, budget: u32, fx: &mut E) -> (u32, bool) {
+        let Some(sweep) = &mut self.fan.broadcast else { return (0, false) };
+        let sent = sweep.run(&self.people, budget, fx);
+        if sweep.cursor < sweep.end {
+            return (sent.max(1), true);
+        }
+        self.fan.broadcast = None;
+        self.broadcast_swept(fx);
+        (sent, false)
+    }
+
+    fn run_missed<E: Effects>(&mut self, budget: u32, fx: &mut E) -> (u32, bool) {
+        let Some(sweep) = &mut self.fan.missed else { return (0, false) };
+        let sent = sweep.run(&self.people, budget, fx);
+        (0..sent).for_each(|_| fx.count(Counter::Resyncs));
+        if sweep.cursor < sweep.end {
+            return (sent.max(1), true);
+        }
+        self.fan.missed = None;
+        (sent, false)
+    }
+}

@@ -1,0 +1,293 @@
+//! What follows an append's outcome: acks, deliveries, refusals. Knows no log and no numbering.
+
+use super::answer::{NOT_STORED, Refusal, UNKNOWN, frame};
+use super::ask::Origin;
+use super::conversation::Kind;
+use super::group::Change;
+use super::ids_window::{EntryId, State};
+use super::mail::Mail;
+use super::{Effects, Rules};
+use crate::clock::Now;
+use crate::frame::{Class, Frame, Frames};
+use crate::ids::{Seq, SessionId, ShardId, UserName};
+use crate::log::{Durability, MessageRecord, Outcome};
+use crate::metrics::Counter;
+use crate::wire::{Encoding, Event, Payload, StoredMessage, Target};
+use std::sync::Arc;
+
+/// An append under way.
+#[derive(Debug)]
+pub(super) struct Pending {
+    /// Its conversation's slot, which is kept while anything is under way.
+    pub(super) conversation: u32,
+    pub(super) what: Appended,
+    /// Those who asked the same again in the meantime.
+    pub(super) waiters: Vec<Origin>,
+}
+
+#[derive(Debug)]
+pub(super) enum Appended {
+    Message {
+        record: Arc<MessageRecord>,
+        sender: SessionId,
+        encoding: Encoding,
+        /// Where it is remembered by its id.
+        entry: Option<EntryId>,
+    },
+    Change(Box<Change>),
+}
+
+/// An append whose outcome only the view can tell. Whoever asked was told so; those it concerns must still get it.
+#[derive(Debug)]
+pub(super) enum Unresolved {
+    Message { record: Arc<MessageRecord>, sender: SessionId },
+    Change { user: UserName, joined: bool },
+}
+
+/// A record as the wire shows it.
+pub(super) fn stored(record: &MessageRecord) -> StoredMessage<'_> {
+    StoredMessage {
+        from: &record.from,
+        target: &record.target,
+        payload: Payload { kind: record.kind, bytes: &record.bytes },
+        id: record.id.as_deref(),
+        conversation: &record.conversation,
+        seq: record.seq,
+        prev: record.prev,
+        time: record.time,
+    }
+}
+
+fn ack<E: Effects>(
+    record: &MessageRecord,
+    durability: Durability,
+    duplicate: bool,
+    encoding: Encoding,
+    fx: &mut E,
+) -> Option<Frame> {
+    let ack = Event::Ack {
+        id: record.id.as_deref()?,
+        conversation: &record.conversation,
+        seq: record.seq,
+        prev: record.prev,
+        time: record.time,
+        durability: durability.name(),
+        duplicate,
+    };
+    Some(frame(&ack, encoding, fx))
+}
+
+impl Rules {
+    /// The log tells what became of an append.
+    pub fn outcome<E: Effects>(&mut self, outcome: Outcome, _now: Now, fx: &mut E) {
+        let (Outcome::Committed(ticket, ..)
+        | Outcome::Fenced(ticket)
+        | Outcome::Failed(ticket)
+        | Outcome::Unknown(ticket)) = outcome;
+        let Some(pending) = self.pending.remove(&ticket) else { return };
+        let slot = pending.conversation;
+        if let Some(at) = self.conversations.at_mut(slot) {
+            at.in_flight -= 1;
+        }
+        match (outcome, pending.what) {
+            (Outcome::Committed(_, _, durability), Appended::Message { record, sender, encoding, entry }) => {
+                self.message_committed(slot, &record, (sender, encoding), entry, durability, fx);
+                self.ack_waiters(&record, durability, pending.waiters, fx);
+            }
+            (Outcome::Committed(..), Appended::Change(change)) => {
+                self.change_committed(slot, &change, ticket, &pending.waiters, fx);
+            }
+            (outcome, what) => {
+                let unknown = matches!(outcome, Outcome::Unknown(_));
+                self.not_committed(slot, what, unknown, &pending.waiters, fx);
+            }
+        }
+        self.ask_view(slot, fx);
+    }
+
+    fn message_committed<E: Effects>(
+        &mut self,
+        slot: u32,
+        record: &MessageRecord,
+        (sender, encoding): (SessionId, Encoding),
+        entry: Option<EntryId>,
+        durability: Durability,
+        fx: &mut E,
+    ) {
+        if let Some(at) = self.conversations.at_mut(slot) {
+            at.committed = at.committed.max(record.seq);
+        }
+        if let Some(entry) = entry {
+            self.ids.resolve(entry, State::Done(durability));
+        }
+        let ack = ack(record, durability, false, encoding, fx);
+        if ack.is_some() {
+            fx.count(Counter::Acked);
+        }
+        self.publish(slot, record, sender, ack, fx);
+    }
+
+    fn ack_waiters<E: Effects>(
+        &mut self,
+        record: &MessageRecord,
+        durability: Durability,
+        waiters: Vec<Origin>,
+        fx: &mut E,
+    ) {
+        for waiter in waiters {
+            fx.count(Counter::Duplicates);
+            if let Some(frame) = ack(record, durability, true, waiter.encoding, fx) {
+                self.answer(super::mail::Answer { session: waiter.session, frame }, fx);
+            }
+        }
+    }
+
+    /// Sends a committed message to everyone it is for: encoded once, one mail per shard.
+    fn publish<E: Effects>(
+        &mut self,
+        slot: u32,
+        record: &MessageRecord,
+        sender: SessionId,
+        ack: Option<Frame>,
+        fx: &mut E,
+    ) {
+        let frames = fx.encode(&Event::Message(stored(record)));
+        match (self.conversations.at(slot).map(|at| &at.kind), &record.target) {
+            (Some(&Kind::Private(homes)), Target::User(to)) => {
+                self.publish_private(record, to, homes, sender, &frames, ack, fx);
+            }
+            (Some(Kind::Group(_)), Target::Group(group)) => {
+                self.publish_group(group, record.seq, sender, &frames, ack, fx);
+            }
+            _ => {}
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn publish_private<E: Effects>(
+        &mut self,
+        record: &MessageRecord,
+        to: &UserName,
+        homes: [ShardId; 2],
+        sender: SessionId,
+        frames: &Frames,
+        ack: Option<Frame>,
+        fx: &mut E,
+    ) {
+        let from = Some(&record.from);
+        let to = Some(to).filter(|to| **to != record.from);
+        let other = if homes[0] == sender.shard { homes[1] } else { homes[0] };
+        if other == sender.shard {
+            return self.private_to(other, to, from, sender, frames, ack, fx);
+        }
+        self.private_to(other, to, None, sender, frames, None, fx);
+        self.private_to(sender.shard, None, from, sender, frames, ack, fx);
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn private_to<E: Effects>(
+        &mut self,
+        shard: ShardId,
+        to: Option<&UserName>,
+        from: Option<&UserName>,
+        sender: SessionId,
+        frames: &Frames,
+        ack: Option<Frame>,
+        fx: &mut E,
+    ) {
+        if shard == self.config.shard {
+            return self.private_here(to, from, sender, frames, ack.as_ref(), fx);
+        }
+        let (to, from, frames) = (to.cloned(), from.cloned(), frames.clone());
+        fx.mail(shard, Mail::Private { to, from, sender, frames, ack });
+    }
+
+    /// A private message for sessions of this shard.
+    pub(super) fn private_here<E: Effects>(
+        &mut self,
+        to: Option<&UserName>,
+        from: Option<&UserName>,
+        sender: SessionId,
+        frames: &Frames,
+        ack: Option<&Frame>,
+        fx: &mut E,
+    ) {
+        let sending = self.people.session(sender).map(|session| session.conn);
+        if let (Some(conn), Some(ack)) = (sending, ack) {
+            fx.send(conn, ack, Class::Reply);
+        }
+        for user in [to, from].into_iter().flatten() {
+            for _ in 0..self.people.send(user, sending, frames, Class::Stored, fx) {
+                fx.count(Counter::Delivered);
+            }
+        }
+    }
+
+    fn not_committed<E: Effects>(
+        &mut self,
+        slot: u32,
+        what: Appended,
+        unknown: bool,
+        waiters: &[Origin],
+        fx: &mut E,
+    ) {
+        let why: Refusal = if unknown { UNKNOWN } else { NOT_STORED };
+        let unresolved = match what {
+            Appended::Message { record, sender, encoding, entry } => {
+                if let Some(entry) = entry {
+                    self.ids.resolve(entry, State::Gone);
+                }
+                let (user, id) = (record.from.clone(), record.id.clone());
+                self.refused(&Origin { session: sender, encoding, user, id }, "message", why, fx);
+                waiters.iter().for_each(|waiter| self.refused(waiter, "message", why, fx));
+                Unresolved::Message { record, sender }
+            }
+            Appended::Change(change) => {
+                let Change { origin, joined, .. } = *change;
+                for asked in std::iter::once(&origin).chain(waiters) {
+                    if joined {
+                        self.not_joined(asked, why, fx);
+                    } else {
+                        self.refused(asked, "leaveGroup", why, fx);
+                    }
+                }
+                Unresolved::Change { user: origin.user, joined }
+            }
+        };
+        if let Some(at) = self.conversations.at_mut(slot) {
+            let stalled = at.stall();
+            if unknown {
+                stalled.unresolved.push(unresolved);
+            }
+        }
+    }
+
+    /// Asks the view how to go on, once nothing is under way any more.
+    fn ask_view<E: Effects>(&mut self, slot: u32, fx: &mut E) {
+        let Some(at) = self.conversations.at_mut(slot) else { return };
+        let in_flight = at.in_flight;
+        if let Some(stalled) = at.stalled.as_mut().filter(|stalled| !stalled.asked && in_flight == 0) {
+            stalled.asked = true;
+            fx.activate(&at.id);
+        }
+    }
+
+    /// The view has told the truth about an append whose outcome was unknown.
+    pub(super) fn resolve<E: Effects>(
+        &mut self,
+        slot: u32,
+        unresolved: Unresolved,
+        recent: &[Arc<MessageRecord>],
+        fx: &mut E,
+    ) {
+        match unresolved {
+            Unresolved::Message { record, sender } => {
+                let same = |seq: Seq| recent.iter().rev().any(|other| other.seq == seq);
+                if same(record.seq) {
+                    self.publish(slot, &record, sender, None, fx);
+                }
+            }
+            Unresolved::Change { user, joined } => self.resolve_change(slot, &user, joined, fx),
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! The users and sessions at home on this shard. Knows no groups' content, no conversations, no mail.
+
+use crate::claims::Claims;
+use crate::frame::{Class, Frames};
+use crate::ids::{ConnId, DeviceName, GroupName, Seq, SessionId, ShardId, UserName};
+use crate::slab::{Key, Slab};
+use crate::wire::Encoding;
+use hashbrown::{DefaultHashBuilder, HashTable};
+use std::hash::BuildHasher;
+
+use super::Effects;
+
+/// Ends a list of slots.
+pub(super) const NONE: u32 = u32::MAX;
+/// The `expires` of a session whose credential never ends.
+pub(super) const NEVER: u64 = u64::MAX;
+
+/// A signed-in device. Idle ones are what the server holds most of: every byte counts.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) conn: ConnId,
+    pub(super) user: u32,
+    /// The user's next session.
+    pub(super) next: u32,
+    /// When the credential ends (ms since the epoch), or [`NEVER`].
+    pub(super) expires: u64,
+    pub(super) device: Option<DeviceName>,
+    pub(super) extras: Option<Box<Extras>>,
+    pub(super) encoding: Encoding,
+    /// Whether messages to everyone are allowed.
+    pub(super) broadcast: bool,
+    /// Whether `expiring` was sent.
+    pub(super) warned: bool,
+}
+
+/// What only sessions with groups have.
+#[derive(Debug, Default)]
+pub(super) struct Extras {
+    /// Groups that the credential allows to join.
+    pub(super) claimed: Vec<GroupName>,
+    pub(super) seats: Vec<Seat>,
+}
+
+/// A session's place in a group's list on this shard.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Seat {
+    pub(super) group: Key,
+    pub(super) place: u32,
+}
+
+/// A group that a user is in.
+#[derive(Clone, Debug)]
+pub(super) struct Membership {
+    pub(super) group: GroupName,
+    /// The group's last message before the user joined.
+    pub(super) since: Seq,
+}
+
+/// A user: kept while there is a session, a membership or a join under way.
+#[derive(Debug)]
+pub(super) struct User {
+    pub(super) name: UserName,
+    /// The newest session, or [`NONE`].
+    pub(super) first: u32,
+    pub(super) sessions: u32,
+    /// Joins asked and not yet answered: they count against the user's limit of groups.
+    pub(super) joining: u32,
+    /// Boxed for the many users without: 8 bytes instead of 24.
+    #[allow(clippy::box_collection)]
+    pub(super) groups: Option<Box<Vec<Membership>>>,
+}
+
+// An idle session costs its slot, its user's slot and an index entry (design: 140 bytes together).
+const _: () = assert!(size_of::<Session>() + size_of::<User>() + 2 * 8 <= 128);
+
+impl User {
+    pub(super) fn groups(&self) -> &[Membership] {
+        self.groups.as_deref().map_or(&[], |groups| groups)
+    }
+}
+
+/// Both registries.
+#[derive(Debug)]
+pub(super) struct People {
+    shard: ShardId,
+    pub(super) sessions: Slab<Session>,
+    pub(super) users: Slab<User>,
+    index: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+}
+
+impl People {
+    pub(super) fn new(shard: ShardId) -> Self {
+        Self {
+            shard,
+            sessions: Slab::default(),
+            users: Slab::default(),
+            index: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
+        }
+    }
+
+    /// A session of this shard that is still there.
+    pub(super) fn session(&self, session: SessionId) -> Option<&Session> {
+        self.sessions.get(self.key(session)?)
+    }
+
+    pub(super) fn key(&self, session: SessionId) -> Option<Key> {
+        let here = session.shard == self.shard;
+        here.then_some(Key { index: session.index, generation: session.generation })
+    }
+
+    pub(super) fn id(&self, key: Key) -> SessionId {
+        SessionId { shard: self.shard, index: key.index, generation: key.generation }
+    }
+
+    /// The slot of a user known here.
+    pub(super) fn find(&self, name: &UserName) -> Option<u32> {
+        let hash = self.hasher.hash_one(name.as_str());
+        let is = |&slot: &u32| self.users.at(slot).is_some_and(|(_, user)| user.name == *name);
+        self.index.find(hash, is).copied()
+    }
+
+    /// The slot of a user, known here from now on.
+    pub(super) fn enter(&mut self, name: &UserName) -> u32 {
+        if let Some(slot) = self.find(name) {
+            return slot;
+        }
+        let user = User { name: name.clone(), first: NONE, sessions: 0, joining: 0, groups: None };
+        let slot = self.users.insert(user).index;
+        let (users, hasher) = (&self.users, &self.hasher);
+        let rehash = |&slot: &u32| users.at(slot).map_or(0, |(_, user)| hasher.hash_one(user.name.as_str()));
+        self.index.insert_unique(hasher.hash_one(name.as_str()), slot, rehash);
+        slot
+    }
+
+    pub(super) fn user(&self, slot: u32) -> Option<&User> {
+        self.users.at(slot).map(|(_, user)| user)
+    }
+
+    /// Forgets a user that nothing holds any more.
+    pub(super) fn release(&mut self, slot: u32) {
+        let Some((key, user)) = self.users.at(slot) else { return };
+        if user.sessions > 0 || user.joining > 0 || !user.groups().is_empty() {
+            return;
+        }
+        let hash = self.hasher.hash_one(user.name.as_str());
+        if let Ok(entry) = self.index.find_entry(hash, |&other| other == slot) {
+            entry.remove();
+        }
+        self.users.remove(key);
+    }
+
+    /// Registers a session in front of its user's others.
+    pub(super) fn add(
+        &mut self,
+        user: u32,
+        conn: ConnId,
+        encoding: Encoding,
+        claims: Claims,
+        device: Option<DeviceName>,
+    ) -> Key {
+        let next = self.users.at(user).map_or(NONE, |(_, user)| user.first);
+        let session = Session {
+            conn,
+            user,
+            next,
+            expires: NEVER,
+            device,
+            extras: None,
+            encoding,
+            broadcast: false,
+            warned: false,
+        };
+        let key = self.sessions.insert(session);
+        if let Some(user) = self.users.at_mut(user) {
+            user.first = key.index;
+            user.sessions += 1;
+        }
+        self.grant(key, claims);
+        key
+    }
+
+    /// Gives a session what its credential says.
+    pub(super) fn grant(&mut self, key: Key, claims: Claims) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.expires = claims.expires.map_or(NEVER, |expires| expires.0);
+        session.broadcast = claims.broadcast;
+        session.warned = false;
+        match &mut session.extras {
+            Some(extras) => extras.claimed = claims.groups,
+            None if claims.groups.is_empty() => {}
+            none => *none = Some(Box::new(Extras { claimed: claims.groups, seats: Vec::new() })),
+        }
+    }
+
+    /// Takes a session out of its user's list.
+    pub(super) fn remove(&mut self, key: Key) -> Option<Session> {
+        let session = self.sessions.remove(key)?;
+        let user = self.users.at_mut(session.user)?;
+        user.sessions -= 1;
+        if user.first == key.index {
+            user.first = session.next;
+            return Some(session);
+        }
+        let mut at = user.first;
+        while let Some(other) = self.sessions.at_mut(at) {
+            if other.next == key.index {
+                other.next = session.next;
+                break;
+            }
+            at = other.next;
+        }
+        Some(session)
+    }
+
+    /// The sessions of a user, the newest first.
+    pub(super) fn sessions_of(&self, user: u32) -> impl Iterator<Item = (Key, &Session)> {
+        let mut at = self.user(user).map_or(NONE, |user| user.first);
+        std::iter::from_fn(move || {
+            let (key, session) = self.sessions.at(at)?;
+            at = session.next;
+            Some((key, session))
+        })
+    }
+
+    /// A user's session on a device.
+    pub(super) fn on_device(&self, user: u32, device: &DeviceName) -> Option<Key> {
+        let mut sessions = self.sessions_of(user);
+        sessions.find(|(_, session)| session.device.as_ref() == Some(device)).map(|(key, _)| key)
+    }
+
+    /// Sends to every session of a user except the one on `except`; tells to how many.
+    pub(super) fn send<E: Effects>(
+        &self,
+        user: &UserName,
+        except: Option<ConnId>,
+        frames: &Frames,
+        class: Class,
+        fx: &mut E,
+    ) -> u32 {
+        let Some(slot) = self.find(user) else { return 0 };
+        let mut sent = 0;
+        for (_, session) in self.sessions_of(slot).filter(|(_, session)| Some(session.conn) != except) {
+            fx.send(session.conn, &frames.0[session.encoding.index()], class);
+            sent += 1;
+        }
+        sent
+    }
+
+    /// What must hold of all users and sessions.
+    pub(super) fn invariants(&self) {
+        assert_eq!(self.index.len(), self.users.len(), "every user is indexed once");
+        let mut listed = 0;
+        for (key, user) in self.users.iter() {
+            let own = self.sessions_of(key.index).filter(|(_, session)| session.user == key.index).count();
+            assert_eq!(own, user.sessions as usize, "{}: its list holds its sessions", user.name);
+            assert!(
+                own > 0 || user.joining > 0 || !user.groups().is_empty(),
+                "{}: held by something",
+                user.name
+            );
+            listed += own;
+        }
+        assert_eq!(listed, self.sessions.len(), "every session is in its user's list");
+    }
+}

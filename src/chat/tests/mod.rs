@@ -1,0 +1,7 @@
+//! The rules, rule by rule, over real JSON and the memory log.
+
+mod failures;
+mod groups;
+mod private;
+mod sessions;
+mod world;

@@ -1,0 +1,308 @@
+//! A server of some shards in one thread: real rules, log, view and JSON; mail and commits move when a test says so.
+
+use crate::chat::{Config, Effects, Mail, ReadId, Rules};
+use crate::claims::Claims;
+use crate::clock::Now;
+use crate::frame::{Class, Frame, Frames};
+use crate::ids::{
+    ConnId, ConversationId, DeviceName, Millis, PARTITIONS, PartitionId, SessionId, ShardId, UserName,
+};
+use crate::log::{Epoch, Log, MemoryLog, Outcome, Record, Refused, Ticket};
+use crate::metrics::{Counter, Counters};
+use crate::route::Router;
+use crate::view::{MemoryView, Range, View};
+use crate::wire::{CloseCode, Encoding, Event, Limits};
+use serde_json::Value;
+use std::collections::{HashMap, VecDeque};
+
+/// A wall clock some years after 2020.
+pub(super) const START: Millis = Millis(1_750_000_000_000);
+
+/// One shard's surroundings.
+pub(super) struct Shell {
+    shards: u16,
+    log: MemoryLog,
+    pub(super) view: MemoryView,
+    pub(super) outbox: VecDeque<(ShardId, Mail)>,
+    activations: Vec<ConversationId>,
+    reads: Vec<(ReadId, ConversationId, Range)>,
+    pub(super) inbox: HashMap<ConnId, Vec<Value>>,
+    pub(super) closed: Vec<(ConnId, CloseCode)>,
+    pub(super) counters: Counters,
+    pub(super) sends: u32,
+    /// What the log says instead of committing.
+    pub(super) fate: Option<fn(Ticket) -> Outcome>,
+    pub(super) log_full: bool,
+    pub(super) accepting: bool,
+    pub(super) mailed: u32,
+}
+
+impl Shell {
+    fn new(shards: u16, shard: u16) -> Self {
+        let mut log = MemoryLog::new();
+        for partition in (0..PARTITIONS).filter(|p| u16::from(*p) % shards == shard) {
+            log.open(PartitionId(partition)).unwrap();
+        }
+        Self {
+            shards,
+            log,
+            view: MemoryView::new(1 << 20),
+            outbox: VecDeque::new(),
+            activations: Vec::new(),
+            reads: Vec::new(),
+            inbox: HashMap::new(),
+            closed: Vec::new(),
+            counters: Counters::default(),
+            sends: 0,
+            fate: None,
+            log_full: false,
+            accepting: true,
+            mailed: 0,
+        }
+    }
+}
+
+impl Effects for Shell {
+    fn encode(&mut self, event: &Event<'_>) -> Frames {
+        let mut bytes = Vec::new();
+        Encoding::Json.encode(event, &mut bytes);
+        Frames([Frame::new(&bytes)])
+    }
+
+    fn send(&mut self, conn: ConnId, frame: &Frame, _class: Class) {
+        self.sends += 1;
+        self.inbox.entry(conn).or_default().push(serde_json::from_slice(frame.bytes()).unwrap());
+    }
+
+    fn close(&mut self, conn: ConnId, code: CloseCode, _reason: &str) {
+        self.closed.push((conn, code));
+    }
+
+    fn mail(&mut self, to: ShardId, mail: Mail) {
+        assert!(to.0 < self.shards);
+        self.mailed += 1;
+        self.outbox.push_back((to, mail));
+    }
+
+    fn accepts(&self, _to: ShardId) -> bool {
+        self.accepting
+    }
+
+    fn append(&mut self, partition: PartitionId, record: Record) -> Result<Ticket, Refused> {
+        if self.log_full { Err(Refused::Full) } else { self.log.append(partition, Epoch(1), record) }
+    }
+
+    fn activate(&mut self, conversation: &ConversationId) {
+        self.activations.push(conversation.clone());
+    }
+
+    fn read(&mut self, read: ReadId, conversation: &ConversationId, range: Range) {
+        self.reads.push((read, conversation.clone(), range));
+    }
+
+    fn count(&mut self, counter: Counter) {
+        self.counters.count(counter);
+    }
+}
+
+/// A signed-in connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Client {
+    pub(super) conn: ConnId,
+    pub(super) session: SessionId,
+}
+
+pub(super) struct World {
+    pub(super) rules: Vec<Rules>,
+    pub(super) shells: Vec<Shell>,
+    pub(super) router: Router,
+    pub(super) now: Now,
+    conns: u32,
+}
+
+pub(super) fn claims(user: &str) -> Claims {
+    Claims { user: UserName::new(user).unwrap(), expires: None, groups: Vec::new(), broadcast: true }
+}
+
+impl World {
+    pub(super) fn new(shards: u16) -> Self {
+        Self::with(shards, |_| {})
+    }
+
+    pub(super) fn with(shards: u16, change: impl Fn(&mut Config)) -> Self {
+        let router = Router::new([9; 16], shards);
+        let now = Now { uptime: 0, wall: START };
+        let rules = router.all().map(|shard| {
+            let mut config = Config {
+                shard,
+                router: router.clone(),
+                limits: Limits { message_size: 1000, websocket_message_size: 2000 },
+                heartbeat_ms: 25_000,
+                group_open: true,
+                group_event_max_members: 3,
+                group_max_members: 100,
+                groups_per_user: 10,
+                user_connection_limit: 4,
+                fanout_slice: 128,
+                idempotency_max_bytes: 1 << 20,
+                idempotency_window_ms: 3_600_000,
+                active_conversations_max: 100,
+                users_max: 100,
+                message_size_limit: 1000,
+            };
+            change(&mut config);
+            Rules::new(config, now)
+        });
+        let rules = rules.collect();
+        let shells = (0..shards).map(|shard| Shell::new(shards, shard)).collect();
+        Self { rules, shells, router, now, conns: 0 }
+    }
+
+    /// Signs in and settles; none if the connection was closed instead.
+    pub(super) fn try_sign_in(&mut self, claims: Claims, device: Option<&str>) -> Option<Client> {
+        let home = self.router.home_of_user(&claims.user);
+        let at = usize::from(home.0);
+        let conn = ConnId { index: self.conns, generation: 0 };
+        self.conns += 1;
+        let device = device.map(|device| DeviceName::new(device).unwrap());
+        let session = self.rules[at].sign_in(
+            conn,
+            Encoding::Json,
+            claims,
+            device,
+            Some("hello"),
+            self.now,
+            &mut self.shells[at],
+        )?;
+        Some(Client { conn, session })
+    }
+
+    /// Signs in a session and forgets the answer.
+    pub(super) fn sign_in(&mut self, user: &str) -> Client {
+        let client = self.try_sign_in(claims(user), None).unwrap();
+        self.settle();
+        assert_eq!(self.take(client)[0]["type"], "authenticated");
+        client
+    }
+
+    /// Hands in a command without moving anything else.
+    pub(super) fn post(&mut self, client: Client, command: &str) {
+        let at = usize::from(client.session.shard.0);
+        let request = Encoding::Json.decode(command.as_bytes()).unwrap();
+        self.rules[at].command(client.session, request, self.now, &mut self.shells[at]);
+    }
+
+    /// Hands in a command and settles.
+    pub(super) fn send(&mut self, client: Client, command: &str) {
+        self.post(client, command);
+        self.settle();
+    }
+
+    /// Hands in a command, settles, and takes what its sender got: one event.
+    pub(super) fn ask(&mut self, client: Client, command: &str) -> Value {
+        self.send(client, command);
+        let mut got = self.take(client);
+        assert_eq!(got.len(), 1, "{command}: {got:?}");
+        got.remove(0)
+    }
+
+    pub(super) fn close(&mut self, client: Client) {
+        let at = usize::from(client.session.shard.0);
+        self.rules[at].closed(client.session, self.now, &mut self.shells[at]);
+    }
+
+    /// What a client got since it was last asked.
+    pub(super) fn take(&mut self, client: Client) -> Vec<Value> {
+        self.shells[usize::from(client.session.shard.0)].inbox.remove(&client.conn).unwrap_or_default()
+    }
+
+    /// The types of what a client got.
+    pub(super) fn types(&mut self, client: Client) -> Vec<String> {
+        self.take(client).iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Delivers the mail written so far; tells whether there was any.
+    pub(super) fn deliver(&mut self) -> bool {
+        let mut any = false;
+        for from in 0..self.rules.len() {
+            for (to, mail) in std::mem::take(&mut self.shells[from].outbox) {
+                any = true;
+                let (at, from) = (usize::from(to.0), ShardId(from as u16));
+                assert_ne!(to, from, "no mail to oneself");
+                self.rules[at].mail(from, mail, self.now, &mut self.shells[at]);
+            }
+        }
+        any
+    }
+
+    /// Answers activations and reads; tells whether there were any.
+    pub(super) fn look(&mut self) -> bool {
+        let mut any = false;
+        for (rules, shell) in self.rules.iter_mut().zip(&mut self.shells) {
+            for conversation in std::mem::take(&mut shell.activations) {
+                any = true;
+                let activation = shell.view.activate(&conversation);
+                rules.activated(&conversation, activation, self.now, shell);
+            }
+            for (read, conversation, range) in std::mem::take(&mut shell.reads) {
+                any = true;
+                let page = shell.view.read(&conversation, range);
+                rules.page(read, &page, self.now, shell);
+            }
+        }
+        any
+    }
+
+    /// Commits what was appended, or whatever the fate is; tells whether there was any.
+    pub(super) fn commit(&mut self) -> bool {
+        let mut any = false;
+        for (rules, shell) in self.rules.iter_mut().zip(&mut self.shells) {
+            let mut outcomes = Vec::new();
+            shell.log.poll(&mut outcomes);
+            let (applied, failing) = (shell.view.applied(), shell.fate.is_some());
+            let view = &mut shell.view;
+            shell.log.feed(applied, &mut |position, record| {
+                if !failing {
+                    view.apply(position, record);
+                }
+            });
+            shell.log.trim(shell.log.head());
+            for outcome in outcomes {
+                any = true;
+                let outcome = match (outcome, shell.fate) {
+                    (Outcome::Committed(ticket, ..), Some(fate)) => fate(ticket),
+                    _ => outcome,
+                };
+                rules.outcome(outcome, self.now, shell);
+            }
+        }
+        any
+    }
+
+    /// One slice of fan-out on every shard; tells whether work is left.
+    pub(super) fn turn(&mut self) -> bool {
+        let mut left = false;
+        for (rules, shell) in self.rules.iter_mut().zip(&mut self.shells) {
+            left |= rules.turn(self.now, shell) | !shell.outbox.is_empty();
+        }
+        left
+    }
+
+    /// Moves everything until nothing is left.
+    pub(super) fn settle(&mut self) {
+        while self.deliver() | self.look() | self.commit() | self.turn() {
+            self.rules.iter().for_each(Rules::invariants);
+        }
+        self.rules.iter().for_each(Rules::invariants);
+    }
+
+    /// All counters together.
+    pub(super) fn count(&self, counter: Counter) -> u64 {
+        self.shells.iter().map(|shell| shell.counters.get(counter)).sum()
+    }
+}
+
+/// A user's name.
+pub(super) fn user(name: &str) -> UserName {
+    UserName::new(name).unwrap()
+}

@@ -1,0 +1,354 @@
+//! The chat server on one core: bytes to commands, commands to rules, notices to rules. Knows no encoding by name.
+
+use super::control::Ask;
+use super::lobby::{Entry, Lobby, Pending};
+use super::mailbox::{Arrival, Batch, Envelope, Mailbox};
+use super::turn::App;
+use super::world::{Io, World};
+use crate::chat::Rules;
+use crate::clock::Now;
+use crate::frame::Class;
+use crate::ids::{ConnId, SessionId, ShardId};
+use crate::metrics::{Counter, Gauge, Gauges, Snapshot};
+use crate::net::http::{HttpRules, UpgradeRequest};
+use crate::net::plane::{Handler, Notice, Plane};
+use crate::net::ring::RingAddress;
+use crate::route::Router;
+use crate::view::View;
+use crate::wire::{CloseCode, Command, DecodeError, Encoding, Event, Request};
+use std::sync::Arc;
+
+/// The chat server's part on one core.
+#[derive(Debug)]
+pub struct Chat {
+    me: ShardId,
+    router: Router,
+    rules: Rules,
+    lobby: Lobby,
+    io: Io,
+    http: HttpRules,
+    shards: Arc<Vec<Arc<[RingAddress]>>>,
+    now: Now,
+    batches: Vec<Batch>,
+    /// Uptime by which a draining shard ends, whoever has not closed yet.
+    end_by: Option<u64>,
+}
+
+fn encoding_of(net: &Plane, conn: ConnId) -> Encoding {
+    Encoding::ALL.get(usize::from(net.dialect(conn))).copied().unwrap_or_default()
+}
+
+/// What a shard's chat server is put together from.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Parts {
+    pub me: ShardId,
+    pub router: Router,
+    pub rules: Rules,
+    pub lobby: Lobby,
+    pub io: Io,
+    pub http: HttpRules,
+    /// Every shard's rings, for connections that move.
+    pub shards: Arc<Vec<Arc<[RingAddress]>>>,
+    pub now: Now,
+}
+
+impl Chat {
+    /// Puts one shard's parts together.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { me, router, rules, lobby, io, http, shards, now } = parts;
+        Self { me, router, rules, lobby, io, http, shards, now, batches: Vec::new(), end_by: None }
+    }
+
+    fn session(&self, tag: u64) -> SessionId {
+        SessionId { shard: self.me, index: tag as u32, generation: (tag >> 32) as u32 }
+    }
+
+    /// Brings someone in: here, or on the home shard.
+    fn enter(&mut self, net: &mut Plane, conn: ConnId, entry: Entry, request_id: Option<&str>) {
+        match entry {
+            Entry::Welcome(pending) => {
+                let home = self.router.home_of_user(&pending.claims.user);
+                if home == self.me {
+                    self.sign_in(net, conn, *pending);
+                } else {
+                    self.lobby.keep(conn, pending);
+                    net.hand_over(conn, Arc::clone(&self.shards[usize::from(home.0)]));
+                }
+            }
+            Entry::Bad(reason) => net.close(conn, CloseCode::BadToken, &reason),
+            Entry::Pong => {
+                let pong = Event::Pong { id: request_id, time: self.now.wall };
+                self.reply(net, conn, &pong);
+            }
+            Entry::Refused(code, reason) => {
+                net.counters.count(Counter::CommandRefused);
+                let error = Event::Error { code, reason, command: None, id: request_id, retry_after: None };
+                self.reply(net, conn, &error);
+            }
+        }
+    }
+
+    fn reply(&mut self, net: &mut Plane, conn: ConnId, event: &Event<'_>) {
+        let frame = self.io.encode(encoding_of(net, conn), event);
+        net.send(conn, &frame, Class::Reply);
+    }
+
+    fn sign_in(&mut self, net: &mut Plane, conn: ConnId, pending: Pending) {
+        let encoding = encoding_of(net, conn);
+        let Pending { claims, device, id } = pending;
+        let mut world = World { net, io: &mut self.io };
+        let session = self.rules.sign_in(conn, encoding, claims, device, id.as_deref(), self.now, &mut world);
+        if let Some(session) = session {
+            net.go_live(conn, u64::from(session.index) | u64::from(session.generation) << 32);
+        }
+    }
+
+    fn early_message(&mut self, net: &mut Plane, conn: ConnId, request: Result<Request<'_>, DecodeError>) {
+        match request {
+            Ok(request) => {
+                net.counters.count(counter_of(&request.command));
+                let entry = match self.lobby.message(&request, self.now.wall) {
+                    Entry::Refused(code, reason) => {
+                        net.counters.count(Counter::CommandRefused);
+                        let command = Some(request.command.name());
+                        let id = request.id.as_deref();
+                        return self.reply(
+                            net,
+                            conn,
+                            &Event::Error { code, reason, command, id, retry_after: None },
+                        );
+                    }
+                    entry => entry,
+                };
+                self.enter(net, conn, entry, request.id.as_deref());
+            }
+            Err(DecodeError::Malformed) => {
+                net.close(conn, CloseCode::Invalid, "not a message of this encoding");
+            }
+            Err(DecodeError::Refused { code, reason, command, id }) => {
+                net.counters.count(Counter::CommandRefused);
+                let (command, id) = (command.as_deref(), id.as_deref());
+                self.reply(net, conn, &Event::Error { code, reason, command, id, retry_after: None });
+            }
+        }
+    }
+
+    fn command(&mut self, net: &mut Plane, conn: ConnId, session: SessionId, request: Request<'_>) {
+        net.counters.count(counter_of(&request.command));
+        if let Command::Auth { credential, .. } = &request.command {
+            match self.lobby.claims(credential, self.now.wall) {
+                Ok(claims) => {
+                    let mut world = World { net, io: &mut self.io };
+                    self.rules.refresh(session, claims, request.id.as_deref(), self.now, &mut world);
+                }
+                Err(entry) => self.enter(net, conn, entry, request.id.as_deref()),
+            }
+            return;
+        }
+        let mut world = World { net, io: &mut self.io };
+        self.rules.command(session, request, self.now, &mut world);
+        if self.io.mailroom.is_spilling() {
+            net.hold(conn);
+        }
+    }
+
+    fn deliver(&mut self, net: &mut Plane, from: ShardId, envelope: Envelope) {
+        match envelope {
+            Envelope::Chat(mail) => {
+                self.rules.mail(from, mail, self.now, &mut World { net, io: &mut self.io });
+            }
+            Envelope::Arrival(arrival) => {
+                let Arrival { parcel, pending } = *arrival;
+                let conn = net.adopt(parcel);
+                if net.is_draining() {
+                    net.close(conn, CloseCode::Draining, "retryAfter=1000");
+                    return;
+                }
+                self.sign_in(net, conn, pending);
+                net.start_reading(self, conn);
+            }
+        }
+    }
+
+    fn answer(&mut self, net: &mut Plane, mailbox: &Mailbox, ask: Ask) {
+        match ask {
+            Ask::Snapshot(reply) => {
+                let mut snapshot = Snapshot::empty(self.me);
+                snapshot.counters = net.counters.clone();
+                self.gauges(net, mailbox, &mut snapshot.gauges);
+                // The asker may have given up.
+                let _ = reply.try_send(snapshot);
+            }
+            Ask::Drain(timeout) => {
+                self.end_by = Some(self.now.uptime.saturating_add(timeout.as_millis() as u64));
+                net.drain();
+            }
+        }
+    }
+
+    fn gauges(&self, net: &Plane, mailbox: &Mailbox, gauges: &mut Gauges) {
+        let (outbox, assembly) = net.held_bytes();
+        let rules = self.rules.gauges();
+        gauges.set(Gauge::Connections, net.len() as u64);
+        gauges.set(Gauge::Sessions, rules.sessions as u64);
+        gauges.set(Gauge::Users, rules.users as u64);
+        gauges.set(Gauge::Conversations, rules.conversations as u64);
+        gauges.set(Gauge::FanOutJobs, rules.fanout_jobs as u64);
+        gauges.set(Gauge::MailboxDepth, mailbox.depth() as u64);
+        gauges.set(Gauge::SpillDepth, self.io.mailroom.spilled() as u64);
+        gauges.set(Gauge::OutboxBytes, outbox as u64);
+        gauges.set(Gauge::AssemblyBytes, assembly as u64);
+        gauges.set(Gauge::ViewBytes, self.io.view.bytes() as u64);
+    }
+
+    fn notice(&mut self, net: &mut Plane, notice: Notice) {
+        match notice {
+            Notice::Closed(conn, tag) => {
+                self.lobby.take(conn);
+                if let Some(tag) = tag {
+                    let session = self.session(tag);
+                    self.rules.closed(session, self.now, &mut World { net, io: &mut self.io });
+                }
+            }
+            Notice::Shed(tag) => {
+                let session = self.session(tag);
+                self.rules.resync(session, &mut World { net, io: &mut self.io });
+            }
+            Notice::Heartbeat(tag) => {
+                let session = self.session(tag);
+                self.rules.expiry(session, self.now, &mut World { net, io: &mut self.io });
+            }
+            Notice::Moved(conn, parcel) => {
+                if let Some(pending) = self.lobby.take(conn) {
+                    let home = self.router.home_of_user(&pending.claims.user);
+                    let arrival = Box::new(Arrival { parcel, pending: *pending });
+                    self.io.mailroom.post(home, Envelope::Arrival(arrival), &mut net.counters);
+                }
+            }
+            Notice::NotMoved(conn) => {
+                self.lobby.take(conn);
+            }
+        }
+    }
+
+    /// Serves the log and the view until the rules want nothing more of them.
+    fn settle(&mut self, net: &mut Plane) {
+        loop {
+            let notices = net.take_notices();
+            let outcomes = self.io.outcomes();
+            let activations = std::mem::take(&mut self.io.activations);
+            let reads = std::mem::take(&mut self.io.reads);
+            if notices.is_empty() && outcomes.is_empty() && activations.is_empty() && reads.is_empty() {
+                return self.io.recycle(outcomes);
+            }
+            for notice in notices {
+                self.notice(net, notice);
+            }
+            let now = self.now;
+            for &outcome in &outcomes {
+                self.rules.outcome(outcome, now, &mut World { net, io: &mut self.io });
+            }
+            self.io.recycle(outcomes);
+            for conversation in activations {
+                let activation = self.io.view.activate(&conversation);
+                self.rules.activated(&conversation, activation, now, &mut World { net, io: &mut self.io });
+            }
+            for (read, conversation, range) in reads {
+                let page = self.io.view.read(&conversation, range);
+                self.rules.page(read, &page, now, &mut World { net, io: &mut self.io });
+            }
+        }
+    }
+}
+
+impl Handler for Chat {
+    fn http_rules(&self) -> &HttpRules {
+        &self.http
+    }
+
+    fn upgraded(&mut self, net: &mut Plane, conn: ConnId, request: &UpgradeRequest) {
+        let chosen = request.subprotocol;
+        let dialect = Encoding::ALL.iter().position(|e| Some(e.subprotocol()) == chosen).unwrap_or_default();
+        net.set_dialect(conn, dialect as u8);
+        if let Some(token) = &request.token {
+            net.counters.count(Counter::CommandAuth);
+            let entry = self.lobby.token(token, self.now.wall);
+            self.enter(net, conn, entry, None);
+        }
+    }
+
+    fn message(&mut self, net: &mut Plane, conn: ConnId, text: bool, payload: &[u8]) {
+        let encoding = encoding_of(net, conn);
+        if text != encoding.is_text() {
+            return net.close(conn, CloseCode::Unsupported, "this encoding does not use that kind of frame");
+        }
+        let request = encoding.decode(payload);
+        let Some(tag) = net.tag(conn) else { return self.early_message(net, conn, request) };
+        let session = self.session(tag);
+        match request {
+            Ok(request) => self.command(net, conn, session, request),
+            Err(DecodeError::Malformed) => {
+                net.close(conn, CloseCode::Invalid, "not a message of this encoding");
+            }
+            Err(refused) => self.early_message(net, conn, Err(refused)),
+        }
+    }
+}
+
+impl App for Chat {
+    fn begin(&mut self, now: Now) {
+        self.now = now;
+    }
+
+    fn read_mail(&mut self, net: &mut Plane, mailbox: &Mailbox) -> bool {
+        let mut batches = std::mem::take(&mut self.batches);
+        mailbox.take(&mut batches);
+        let busy = !batches.is_empty();
+        for batch in batches.drain(..) {
+            match batch {
+                Batch::Mails(from, mails) => mails.into_iter().for_each(|mail| self.deliver(net, from, mail)),
+                Batch::Ask(ask) => self.answer(net, mailbox, ask),
+            }
+        }
+        self.batches = batches;
+        if mailbox.bell().take_missed() {
+            self.rules.missed();
+        }
+        busy
+    }
+
+    fn turn(&mut self, net: &mut Plane) -> bool {
+        self.settle(net);
+        let mut busy = self.rules.turn(self.now, &mut World { net, io: &mut self.io });
+        busy |= net.is_draining() && net.drain_slice();
+        self.settle(net);
+        if net.holds() && !self.io.mailroom.is_spilling() {
+            net.unhold(self);
+            busy = true;
+        }
+        self.io.mailroom.flush(&mut net.counters);
+        if cfg!(debug_assertions) {
+            self.rules.invariants();
+        }
+        // A full box elsewhere rings no bell when it empties.
+        busy || self.io.mailroom.is_spilling()
+    }
+
+    fn is_finished(&self, net: &Plane) -> bool {
+        self.end_by.is_some_and(|end| net.is_empty() || self.now.uptime >= end)
+    }
+}
+
+fn counter_of(command: &Command<'_>) -> Counter {
+    match command {
+        Command::Auth { .. } => Counter::CommandAuth,
+        Command::Message { .. } => Counter::CommandMessage,
+        Command::JoinGroup { .. } => Counter::CommandJoin,
+        Command::LeaveGroup { .. } => Counter::CommandLeave,
+        Command::Members { .. } => Counter::CommandMembers,
+        Command::Typing { .. } => Counter::CommandTyping,
+        Command::History { .. } => Counter::CommandHistory,
+        Command::Ping => Counter::CommandPing,
+    }
+}

@@ -1,0 +1,345 @@
+//! From a plan to running shards: preflight, ports, rings, executors. Knows no rule.
+
+use super::chat::{Chat, Parts};
+use super::control::Control;
+use super::echo::Echo;
+use super::host::Host;
+use super::lobby::Lobby;
+use super::mailbox::{Address, Mailbox, Mailroom};
+use super::spin::Spin;
+use super::turn;
+use super::world::Io;
+use crate::auth::Verifier;
+use crate::chat::{Config, Rules};
+use crate::clock::Clock;
+use crate::ids::ShardId;
+use crate::limits::{RECV_BUFFERS, RECV_BUFFERS_MIN};
+use crate::log::memory::MemoryLog;
+use crate::net::capacity::{self, Capacity};
+use crate::net::http::HttpRules;
+use crate::net::inbound::Limits;
+use crate::net::listen::{AddressLock, Listener, LockError, bind_locked};
+use crate::net::plane::{Plane, PlaneConfig};
+use crate::net::preflight;
+use crate::net::ring::{Ring, RingAddress};
+use crate::route::Router;
+use crate::settings::Settings;
+use crate::view::memory::MemoryView;
+use crate::wire;
+use flume::{Receiver, Sender};
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What a server is to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AppKind {
+    /// Chat, by the rules.
+    Chat,
+    /// Every message goes back as it came.
+    Echo,
+}
+
+/// What a server is started with.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Where clients connect; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The cores, a shard each.
+    pub cores: Vec<usize>,
+    /// Connections to make room for, on all cores together.
+    pub connections: usize,
+    /// Everything else.
+    pub settings: Arc<Settings>,
+    /// Checks tokens; `None` takes none.
+    pub verifier: Option<Arc<Verifier>>,
+    /// What to run.
+    pub app: AppKind,
+}
+
+/// Why a server does not start; the text says what to do about it.
+#[derive(Debug)]
+pub enum StartError {
+    /// The kernel lacks something, or refuses it.
+    Preflight(preflight::Missing),
+    /// Another process serves this address.
+    Busy(SocketAddr, Option<i32>),
+    /// The address cannot be bound.
+    Bind(SocketAddr, io::Error),
+    /// A core could not be started, or ended with an error.
+    Core(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Preflight(missing) => write!(f, "{missing}"),
+            Self::Busy(at, Some(pid)) => {
+                write!(f, "{at} is busy: pid {pid} serves it; stop it or listen elsewhere")
+            }
+            Self::Busy(at, None) => {
+                write!(f, "{at} is busy: another server holds it; stop it or listen elsewhere")
+            }
+            Self::Bind(at, error) => {
+                write!(f, "cannot listen on {at}: {error}; choose another address with --listen")
+            }
+            Self::Core(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    capacity: Capacity,
+    control: Control,
+    hosts: Vec<Host>,
+    router: Router,
+    _lock: AddressLock,
+}
+
+impl Server {
+    /// Where clients connect.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How many connections fit, and why not more.
+    pub fn capacity(&self) -> Capacity {
+        self.capacity
+    }
+
+    /// Where users and conversations live.
+    pub fn router(&self) -> &Router {
+        &self.router
+    }
+
+    /// The handle for the control thread.
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// Waits until all shards have ended, after [`Control::drain`].
+    ///
+    /// # Errors
+    /// The first shard's that failed.
+    pub fn join(self) -> Result<(), StartError> {
+        let ends: Vec<_> = self.hosts.into_iter().map(Host::join).collect();
+        ends.into_iter().collect::<io::Result<()>>().map_err(StartError::Core)
+    }
+}
+
+/// What one core's thread starts with.
+struct Seed {
+    me: ShardId,
+    plan: Plan,
+    router: Router,
+    clock: Clock,
+    capacity: Capacity,
+    listener: Listener,
+    mailbox: Mailbox,
+    peers: Vec<Address>,
+}
+
+/// How a core tells that its rings are there, and learns of the others'.
+struct Rendezvous {
+    ready: Sender<(ShardId, io::Result<Arc<[RingAddress]>>)>,
+    go: Receiver<Arc<Vec<Arc<[RingAddress]>>>>,
+}
+
+/// Starts a server: returns when every core accepts connections.
+///
+/// # Errors
+/// [`StartError`]; nothing is left running then.
+pub fn launch(plan: &Plan) -> Result<Server, StartError> {
+    let limit = capacity::raise_file_limit();
+    preflight::check().map_err(StartError::Preflight)?;
+    let capacity = Capacity::plan(plan.connections, plan.cores.len(), limit);
+    let (listeners, lock) = listen_on_all(plan.listen, plan.cores.len())?;
+    let address = listeners[0].address();
+    let mut boxes = Vec::new();
+    for _ in &plan.cores {
+        boxes.push(Mailbox::new().map_err(StartError::Core)?);
+    }
+    let (mailboxes, peers): (Vec<_>, Vec<_>) = boxes.into_iter().unzip();
+    let router = Router::new(random_key(), plan.cores.len() as u16);
+    let clock = Clock::new(Instant::now());
+    let (ready, arrivals) = flume::unbounded();
+    let mut gates = Vec::new();
+    let mut hosts = Vec::new();
+    for (index, (listener, mailbox)) in listeners.into_iter().zip(mailboxes).enumerate() {
+        let me = ShardId(index as u16);
+        let (plan, router, peers) = (plan.clone(), router.clone(), peers.clone());
+        let core = plan.cores[index];
+        let seed = Seed { me, plan, router, clock, capacity, listener, mailbox, peers };
+        let (gate, go) = flume::bounded(1);
+        gates.push(gate);
+        let meet = Rendezvous { ready: ready.clone(), go };
+        hosts.push(
+            Host::start(core, &format!("shard-{index}"), move || seed.grow(meet))
+                .map_err(StartError::Core)?,
+        );
+    }
+    drop(ready);
+    let rings = meet_all(&arrivals, gates.len()).map_err(StartError::Core)?;
+    for gate in gates {
+        // A core that has ended meanwhile reports it through `join`.
+        let _ = gate.send(Arc::clone(&rings));
+    }
+    Ok(Server { address, capacity, control: Control::new(peers), hosts, router, _lock: lock })
+}
+
+fn listen_on_all(address: SocketAddr, cores: usize) -> Result<(Vec<Listener>, AddressLock), StartError> {
+    let (first, lock) = bind_locked(address).map_err(|error| match error {
+        LockError::Busy(pid) => StartError::Busy(address, pid),
+        LockError::Io(error) => StartError::Bind(address, error),
+    })?;
+    let address = first.address();
+    let mut listeners = vec![first];
+    for _ in 1..cores {
+        listeners.push(Listener::bind(address).map_err(|error| StartError::Bind(address, error))?);
+    }
+    Ok((listeners, lock))
+}
+
+/// Waits until every core has its rings.
+fn meet_all(
+    arrivals: &Receiver<(ShardId, io::Result<Arc<[RingAddress]>>)>,
+    cores: usize,
+) -> io::Result<Arc<Vec<Arc<[RingAddress]>>>> {
+    let mut rings: Vec<Arc<[RingAddress]>> = (0..cores).map(|_| Arc::default()).collect();
+    for _ in 0..cores {
+        let (shard, addresses) =
+            arrivals.recv().map_err(|_| io::Error::other("a core ended while starting"))?;
+        rings[usize::from(shard.0)] = addresses?;
+    }
+    Ok(Arc::new(rings))
+}
+
+/// A key nobody outside can know; without a data directory it need not outlive the process.
+fn random_key() -> [u8; 16] {
+    use std::hash::{BuildHasher, RandomState};
+    // RandomState's keys come from the operating system; two of its hashes are 16 bytes nobody can predict.
+    let state = RandomState::new();
+    let mut key = [0; 16];
+    key[..8].copy_from_slice(&state.hash_one(1).to_ne_bytes());
+    key[8..].copy_from_slice(&state.hash_one(2).to_ne_bytes());
+    key
+}
+
+impl Seed {
+    /// Builds the rings on the core's own thread, waits for the others, and runs.
+    async fn grow(self, meet: Rendezvous) -> io::Result<()> {
+        let plane = match self.plane() {
+            Ok(plane) => plane,
+            Err(error) => {
+                let _ = meet.ready.send((self.me, Err(error)));
+                return Ok(());
+            }
+        };
+        let addresses: Arc<[RingAddress]> = plane.addresses().into();
+        let _ = meet.ready.send((self.me, Ok(addresses)));
+        // Without a word from the launcher the start has failed elsewhere.
+        let Ok(shards) = meet.go.recv() else { return Ok(()) };
+        self.run(plane, shards).await
+    }
+
+    fn plane(&self) -> io::Result<Plane> {
+        let bell = self.mailbox.bell().fd().as_raw_fd();
+        let share = RECV_BUFFERS / u16::from(self.capacity.rings_per_core);
+        let buffers = (share + 1).next_power_of_two() / 2;
+        let rings = (0..self.capacity.rings_per_core)
+            .map(|_| Ring::new(self.capacity.slots_per_ring, buffers.max(RECV_BUFFERS_MIN), bell))
+            .collect::<io::Result<Vec<_>>>()?;
+        Ok(Plane::new(plane_config(&self.plan), rings))
+    }
+
+    async fn run(self, mut plane: Plane, shards: Arc<Vec<Arc<[RingAddress]>>>) -> io::Result<()> {
+        let Self { me, plan, router, clock, listener, mailbox, peers, .. } = self;
+        let settings = &plan.settings;
+        let http = http_rules(&plan);
+        let spin = Spin::new(settings.shard_spin);
+        let now = clock.now();
+        plane.listen(listener);
+        if plan.app == AppKind::Echo {
+            return turn::run(plane, Echo::new(me, http, now), mailbox, clock, spin).await;
+        }
+        let cores = plan.cores.len();
+        let mailroom = Mailroom::new(me, peers);
+        let view = MemoryView::new(settings.store_memory_max_bytes.get() / cores);
+        let parts = Parts {
+            me,
+            rules: Rules::new(rules_config(&plan, me, router.clone()), now),
+            router,
+            lobby: Lobby::new(plan.verifier.clone(), settings.server_dev),
+            io: Io::new(mailroom, MemoryLog::default(), view),
+            http,
+            shards,
+            now,
+        };
+        turn::run(plane, Chat::new(parts), mailbox, clock, spin).await
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn plane_config(plan: &Plan) -> PlaneConfig {
+    let settings = &plan.settings;
+    let echo = plan.app == AppKind::Echo;
+    PlaneConfig {
+        limits: Limits { message_max: settings.websocket_message_size_limit.get() },
+        ping_interval: millis(settings.client_ping_interval),
+        sign_in_timeout: millis(settings.client_auth_timeout),
+        // An echo has no log to fall back on: its budget must hold what a client may send before it reads.
+        outbox_budget: if echo {
+            2 * settings.websocket_message_size_limit.get()
+        } else {
+            settings.client_queue_max_size.get()
+        },
+        sign_in: !echo,
+    }
+}
+
+fn http_rules(plan: &Plan) -> HttpRules {
+    static SUPPORTED: [&str; wire::Encoding::ALL.len()] = [wire::Encoding::Json.subprotocol()];
+    let chat = plan.app == AppKind::Chat;
+    HttpRules {
+        allowed_origins: plan.settings.client_allowed_origins.clone(),
+        dev: chat && plan.settings.server_dev,
+        supported: if chat { &SUPPORTED } else { &[] },
+    }
+}
+
+fn rules_config(plan: &Plan, shard: ShardId, router: Router) -> Config {
+    let settings = &plan.settings;
+    let cores = plan.cores.len();
+    let share = |all: u32| (all as usize).div_ceil(cores);
+    Config {
+        shard,
+        router,
+        limits: wire::Limits {
+            message_size: settings.message_size_limit.get() as u32,
+            websocket_message_size: settings.websocket_message_size_limit.get() as u32,
+        },
+        heartbeat_ms: millis(settings.client_ping_interval),
+        group_open: settings.groups_are_open(),
+        group_event_max_members: settings.group_event_max_members,
+        group_max_members: settings.group_max_members,
+        groups_per_user: settings.group_user_limit,
+        user_connection_limit: settings.client_user_connection_limit,
+        fanout_slice: settings.chat_fanout_slice,
+        idempotency_max_bytes: settings.idempotency_max_bytes.get() / cores,
+        idempotency_window_ms: millis(settings.idempotency_window),
+        active_conversations_max: share(settings.chat_active_conversations_max),
+        users_max: share(settings.chat_users_max),
+        message_size_limit: settings.message_size_limit.get(),
+    }
+}

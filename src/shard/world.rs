@@ -1,0 +1,124 @@
+//! The rules' effects made real on one shard: frames to the plane, mail to the mailroom, records to the log. Knows no rule.
+
+use super::mailbox::{Envelope, Mailroom};
+use crate::chat::{Effects, Mail, ReadId};
+use crate::frame::{Class, Frame, Frames};
+use crate::ids::{ConnId, ConversationId, PARTITIONS, PartitionId, ShardId};
+use crate::log::memory::MemoryLog;
+use crate::log::{Epoch, Log, Outcome, Record, Refused, Ticket};
+use crate::metrics::Counter;
+use crate::net::frame::{self, Opcode};
+use crate::net::plane::Plane;
+use crate::view::memory::MemoryView;
+use crate::view::{Range, View};
+use crate::wire::{CloseCode, Encoding, Event};
+
+/// What a shard's rules act upon, besides the plane.
+#[derive(Debug)]
+pub struct Io {
+    /// Mail to other shards.
+    pub mailroom: Mailroom,
+    /// The log of this shard's partitions.
+    pub log: MemoryLog,
+    /// What the log's records amount to.
+    pub view: MemoryView,
+    /// Conversations the rules want to know, served within the turn.
+    pub activations: Vec<ConversationId>,
+    /// Pages the rules want to read, served within the turn.
+    pub reads: Vec<(ReadId, ConversationId, Range)>,
+    epochs: [Option<Epoch>; PARTITIONS as usize],
+    scratch: Vec<u8>,
+    outcomes: Vec<Outcome>,
+}
+
+impl Io {
+    /// Over an empty log and view.
+    pub fn new(mailroom: Mailroom, log: MemoryLog, view: MemoryView) -> Self {
+        Self {
+            mailroom,
+            log,
+            view,
+            activations: Vec::new(),
+            reads: Vec::new(),
+            epochs: [None; PARTITIONS as usize],
+            scratch: Vec::new(),
+            outcomes: Vec::new(),
+        }
+    }
+
+    /// Encodes an event in one encoding, as a whole frame.
+    pub fn encode(&mut self, encoding: Encoding, event: &Event<'_>) -> Frame {
+        frame::begin(&mut self.scratch);
+        encoding.encode(event, &mut self.scratch);
+        Frame::new(frame::finish(&mut self.scratch, Opcode::of_message(encoding.is_text())))
+    }
+
+    /// Takes the log's outcomes; what was committed is in the view by then.
+    pub fn outcomes(&mut self) -> Vec<Outcome> {
+        let mut outcomes = std::mem::take(&mut self.outcomes);
+        self.log.poll(&mut outcomes);
+        let view = &mut self.view;
+        self.log.feed(view.applied(), &mut |position, record| view.apply(position, record));
+        self.log.trim(self.view.applied());
+        outcomes
+    }
+
+    /// Gives the list of outcomes back for reuse.
+    pub fn recycle(&mut self, mut outcomes: Vec<Outcome>) {
+        outcomes.clear();
+        self.outcomes = outcomes;
+    }
+}
+
+/// One call into the rules: what they may do.
+#[derive(Debug)]
+pub(super) struct World<'a> {
+    /// The plane.
+    pub net: &'a mut Plane,
+    /// Everything else.
+    pub io: &'a mut Io,
+}
+
+impl Effects for World<'_> {
+    fn encode(&mut self, event: &Event<'_>) -> Frames {
+        Frames(Encoding::ALL.map(|encoding| self.io.encode(encoding, event)))
+    }
+
+    fn send(&mut self, conn: ConnId, frame: &Frame, class: Class) {
+        self.net.send(conn, frame, class);
+    }
+
+    fn close(&mut self, conn: ConnId, code: CloseCode, reason: &str) {
+        self.net.close(conn, code, reason);
+    }
+
+    fn mail(&mut self, to: ShardId, mail: Mail) {
+        self.io.mailroom.post(to, Envelope::Chat(mail), &mut self.net.counters);
+    }
+
+    fn accepts(&self, to: ShardId) -> bool {
+        self.io.mailroom.accepts(to)
+    }
+
+    fn append(&mut self, partition: PartitionId, record: Record) -> Result<Ticket, Refused> {
+        let epoch = match self.io.epochs[usize::from(partition.0)] {
+            Some(epoch) => epoch,
+            None => self.io.log.open(partition)?,
+        };
+        self.io.epochs[usize::from(partition.0)] = Some(epoch);
+        self.net.counters.count(Counter::Appended);
+        self.io.log.append(partition, epoch, record)
+    }
+
+    fn activate(&mut self, conversation: &ConversationId) {
+        self.io.activations.push(conversation.clone());
+    }
+
+    fn read(&mut self, read: ReadId, conversation: &ConversationId, range: Range) {
+        self.io.reads.push((read, conversation.clone(), range));
+    }
+
+    fn count(&mut self, counter: Counter) {
+        self.net.counters.count(counter);
+    }
+}

@@ -124,14 +124,14 @@ impl Spawned {
     fn start(line: &str, cores: &str) -> anyhow::Result<(Self, Receiver<String>)> {
         let words = shell_words::split(line).context("the server's command")?;
         ensure!(!words.is_empty(), "the server's command is empty");
-        // `env` takes the assignments before the program and then becomes it, as taskset does: one process id.
-        let mut command = match core_list(cores) {
-            Some(_) => Command::new("taskset"),
-            None => Command::new("env"),
-        };
+        // Each of these becomes the next, so the process id stays: `setpriv` lets no server outlive a generator that was
+        // killed, `env` takes the assignments before the program.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "TERM"]);
         if core_list(cores).is_some() {
-            command.args(["-c", cores, "env"]);
+            command.args(["taskset", "-c", cores]);
         }
+        command.arg("env");
         command.args(words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("starting {line}"))?;
         let (found, urls) = channel();

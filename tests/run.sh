@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Everything that must pass before a change lands, in one command: tests/run.sh
+# Needs Rust (rustup's stable with rustfmt and clippy). As root on Debian it installs the other packages it needs;
+# otherwise it names them. Every stage is timed and has a hard limit.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# Command that shows a package is there, and the Debian packages that bring it. git: a dependency's build asks it.
+needs=(
+    "git --version=git"
+    "cc --version=gcc libc6-dev"
+    "python3 -c 'import venv, ensurepip'=python3 python3-venv"
+    "node --version=nodejs"
+    "npm --version=npm"
+)
+
+install_missing() {
+    local missing=() need
+    for need in "${needs[@]}"; do
+        if ! bash -c "${need%=*}" >/dev/null 2>&1; then
+            read -ra packages <<<"${need##*=}"
+            missing+=("${packages[@]}")
+        fi
+    done
+    [ ${#missing[@]} -eq 0 ] && return
+    echo "missing Debian packages: ${missing[*]}"
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        echo "error: install them first, like: sudo apt-get install ${missing[*]}" >&2
+        exit 2
+    fi
+    apt-get update -q
+    DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}"
+}
+
+# stage NAME SECONDS COMMAND...: runs it, at most that long, and tells how long it took.
+stage() {
+    local name=$1 limit=$2 start=$SECONDS
+    shift 2
+    echo "== $name"
+    if ! timeout --kill-after=10 "$limit" "$@"; then
+        echo "error: $name failed after $((SECONDS - start)) s (limit $limit s): $*" >&2
+        exit 1
+    fi
+    echo "== $name: $((SECONDS - start)) s"
+}
+
+command -v cargo >/dev/null || {
+    echo "error: cargo is not here; see https://rustup.rs" >&2
+    exit 2
+}
+# A ring's table is limited by the open files that are allowed.
+ulimit -n "$(ulimit -Hn)"
+# Settings of a server that runs here must not reach the servers under test.
+unset "${!LONGWIRE_@}"
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
+
+stage packages 300 bash -c "$(declare -p needs); $(declare -f install_missing); install_missing"
+stage format 60 cargo fmt --all --check
+stage lints 400 cargo clippy --workspace --all-targets --profile ci --quiet -- -D warnings
+stage build 400 cargo test --workspace --profile ci --no-run --quiet
+stage tests 300 cargo test --workspace --profile ci --quiet --no-fail-fast
+if [ -x tests/interop/run.sh ]; then
+    stage interop 240 env LONGWIRE_BIN="${CARGO_TARGET_DIR:-target}/ci/longwire" tests/interop/run.sh
+fi
+echo "all stages passed in $SECONDS s"

@@ -18,6 +18,7 @@ pub mod admin;
 pub mod auth;
 pub mod chat;
 pub mod claims;
+pub mod cli;
 pub mod clock;
 pub mod frame;
 pub mod ids;

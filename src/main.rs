@@ -1,2 +1,5 @@
 //! The `longwire` binary: hands its arguments to `cli`. Knows nothing else.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    longwire::cli::run()
+}

@@ -34,7 +34,11 @@ fn arg(row: &'static Row) -> Arg {
 
 fn help(row: &Row) -> String {
     let help = row.help.trim().trim_end_matches('.');
-    if row.default.is_empty() { help.to_string() } else { format!("{help} [default: {}]", row.default) }
+    if row.default.is_empty() || row.bare && row.default == "false" {
+        help.to_string()
+    } else {
+        format!("{help} [default: {}]", row.default)
+    }
 }
 
 fn placeholder(row: &Row) -> &'static str {

@@ -1,0 +1,98 @@
+//! The command line: commands, their flags, and help that a newcomer can act on. Knows no action.
+
+use crate::settings;
+use clap::{Arg, ArgAction, Command};
+
+const EXAMPLES: &str = "\
+Try it on this machine:
+  longwire serve --dev
+  npx wscat -c ws://127.0.0.1:9501/          (in a second terminal)
+  > {\"type\":\"auth\",\"username\":\"alice\"}
+  > {\"type\":\"message\",\"to\":\"bob\",\"message\":\"hello\"}
+
+Serve others, with signed tokens:
+  head -c 32 /dev/urandom | base64 > token.key
+  longwire serve --listen 0.0.0.0:9501 --token-key token.key
+  longwire gentoken --user alice --ttl 1h --token-key token.key
+
+Keep settings in a file:
+  longwire genconfig > longwire.toml
+  longwire serve --config longwire.toml";
+
+const SERVE: &str = "\
+A flag comes before its LONGWIRE_* variable, which comes before the settings file.
+Without --dev a token key is needed. `--help` lists every setting, `-h` the main ones.
+SIGTERM or Ctrl-C closes all connections (code 3000) and ends; a second one ends at once.";
+
+/// All commands.
+pub(super) fn command() -> Command {
+    Command::new("longwire")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("An instant-messaging server: chat over WebSocket, one shard of the connections per core")
+        .after_help(EXAMPLES)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(with_all_settings(Command::new("serve").about("Run the chat server").after_help(SERVE)))
+        .subcommand(echo())
+        .subcommand(gentoken())
+        .subcommand(with_all_settings(
+            Command::new("checkconfig")
+                .about("Check the settings a server would start with, and print those changed"),
+        ))
+        .subcommand(genconfig())
+}
+
+fn with_all_settings(command: Command) -> Command {
+    command.arg(config()).args(settings::args(|_| true))
+}
+
+fn config() -> Arg {
+    Arg::new("config")
+        .long("config")
+        .value_name("FILE")
+        .help("Settings file (TOML) [or LONGWIRE_CONFIG]")
+        .help_heading("Main settings")
+}
+
+fn echo() -> Command {
+    Command::new("echo")
+        .about("Run a WebSocket echo server on the same data plane, for conformance suites and measurements")
+        .after_help("Messages up to 64 MiB come back as they were sent. Nobody signs in: keep it on a private address.")
+        .args(settings::args(|row| ["server.listen", "server.cores", "server.connection_limit"].contains(&row.key)))
+}
+
+fn gentoken() -> Command {
+    let name = |id: &'static str, help: &'static str| Arg::new(id).long(id).value_name("NAME").help(help);
+    Command::new("gentoken")
+        .about("Sign a token that lets a user in, and print it")
+        .after_help(
+            "Example: longwire gentoken --user alice --ttl 1h --token-key token.key --group team\n\
+             The audience and issuer of the server's settings go into the token, so give the same --config.",
+        )
+        .arg(name("user", "Who signs in with it").required(true))
+        .arg(Arg::new("ttl").long("ttl").value_name("TIME").help("How long it is valid").default_value("1h"))
+        .arg(name("group", "A group the user may join; repeat for more").action(ArgAction::Append))
+        .arg(
+            Arg::new("broadcast")
+                .long("broadcast")
+                .action(ArgAction::SetTrue)
+                .help("May send to everyone connected"),
+        )
+        .arg(config().help_heading(None))
+        .args(
+            settings::args(|row| row.section() == "token")
+                .map(|arg| arg.hide_short_help(false).help_heading(None)),
+        )
+}
+
+fn genconfig() -> Command {
+    Command::new("genconfig")
+        .about("Print a settings file with every default, to start from")
+        .after_help("Example: longwire genconfig > longwire.toml")
+        .arg(
+            Arg::new("markdown")
+                .long("markdown")
+                .action(ArgAction::SetTrue)
+                .help("Print the reference (docs/configuration.md) instead"),
+        )
+}

@@ -1,0 +1,53 @@
+//! What a started server tells: where it is, what it runs on, how much it holds and what it promises. Knows no server.
+
+use crate::settings::{Settings, Value};
+use crate::shard::AppKind;
+use std::fmt::Write;
+use std::net::SocketAddr;
+
+/// What is to be told.
+pub(super) struct Facts<'a> {
+    pub(super) address: SocketAddr,
+    pub(super) admin: Option<SocketAddr>,
+    pub(super) cores: &'a [usize],
+    /// How many connections fit, and why not more.
+    pub(super) capacity: String,
+    pub(super) settings: &'a Settings,
+    pub(super) app: AppKind,
+}
+
+/// The whole banner.
+pub(super) fn text(facts: &Facts) -> String {
+    let mut page = format!("longwire {} is ready\n", env!("CARGO_PKG_VERSION"));
+    let mut line = |name: &str, text: String| {
+        let _ = writeln!(page, "  {name:<11}{text}");
+    };
+    line("clients", format!("ws://{}/", facts.address));
+    if let Some(admin) = facts.admin {
+        line("admin", format!("http://{admin} (/metrics, /healthz, /readyz)"));
+        if !admin.ip().is_loopback() {
+            line("", "WARNING: anyone who reaches the admin address can read it; it has no password".into());
+        }
+    }
+    line("cores", format!("{} (one shard each)", super::cores::list(facts.cores)));
+    line("capacity", facts.capacity.clone());
+    match facts.app {
+        AppKind::Chat => chat_lines(facts, &mut line),
+        AppKind::Echo => line("mode", "echo: every message goes back to its sender".into()),
+    }
+    page
+}
+
+fn chat_lines(facts: &Facts, line: &mut impl FnMut(&str, String)) {
+    let settings = facts.settings;
+    let durability = settings.store_durability.show();
+    let kept = settings.store_memory_max_bytes.show();
+    line("durability", format!("{durability}: the newest {kept} of messages, until the server stops"));
+    if settings.server_dev {
+        line("mode", "dev: ANYONE on this machine signs in by name, without a password".into());
+        let auth = r#"{"type":"auth","username":"alice"}"#;
+        line("try", format!("npx wscat -c ws://{}/   then type   {auth}", facts.address));
+    } else {
+        line("sign-in", "by token; `longwire gentoken --user NAME --token-key FILE` makes one".into());
+    }
+}

@@ -1,0 +1,233 @@
+//! The command line does what its help says, and every refusal tells what to do next.
+#![allow(clippy::unwrap_used, reason = "helpers of a test panic as the test does")]
+
+use longwire::auth::Verifier;
+use longwire::clock::Clock;
+use longwire::settings::{markdown, toml_template};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+fn longwire(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_longwire"));
+    command.args(arguments).stdin(Stdio::null());
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("LONGWIRE_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn run(arguments: &[&str]) -> (i32, String, String) {
+    outcome(&longwire(arguments).output().unwrap())
+}
+
+fn outcome(output: &Output) -> (i32, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+}
+
+/// A file of this test's own, removed when dropped.
+struct TempFile(PathBuf);
+
+impl TempFile {
+    fn new(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("longwire-{}-{name}", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for TempFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// A server that is up; killed when dropped.
+struct Running {
+    child: Child,
+    banner: String,
+    _stdout: BufReader<ChildStdout>,
+}
+
+impl Running {
+    fn start(arguments: &[&str], last_line: &str) -> Self {
+        let mut child = longwire(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut banner = String::new();
+        while !banner.lines().any(|line| line.trim_start().starts_with(last_line)) {
+            if stdout.read_line(&mut banner).unwrap() == 0 {
+                let mut error = String::new();
+                child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+                panic!("no banner: {banner}{error}");
+            }
+        }
+        Self { child, banner, _stdout: stdout }
+    }
+
+    /// The `ADDR:PORT` behind `scheme://` in the banner.
+    fn address(&self, scheme: &str) -> String {
+        let rest = self.banner.split_once(scheme).unwrap_or_else(|| panic!("{}", self.banner)).1;
+        rest.chars().take_while(|c| c.is_ascii_digit() || ".:".contains(*c)).collect()
+    }
+
+    fn signal(&self, name: &str) {
+        let kill =
+            Command::new("sh").arg("-c").arg(format!("kill -{name} {}", self.child.id())).status().unwrap();
+        assert!(kill.success());
+    }
+
+    fn exit_code(&mut self, within: Duration) -> Option<i32> {
+        let start = Instant::now();
+        while start.elapsed() < within {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        None
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+const DEV: [&str; 8] =
+    ["serve", "--dev", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--connections", "1000"];
+
+#[test]
+fn help_shows_a_newcomer_what_to_type() {
+    let (code, out, _) = run(&["--help"]);
+    assert_eq!(code, 0);
+    for part in ["longwire serve --dev", "gentoken", "checkconfig", "genconfig", "echo"] {
+        assert!(out.contains(part), "{part} in {out}");
+    }
+    let (_, short, _) = run(&["serve", "-h"]);
+    let (_, long, _) = run(&["serve", "--help"]);
+    assert!(short.contains("--heartbeat") && !short.contains("--client-auth-timeout"), "{short}");
+    assert!(long.contains("--client-auth-timeout") && long.contains("[default: 10s]"), "{long}");
+    let (code, out, _) = run(&["--version"]);
+    assert_eq!((code, out.trim()), (0, concat!("longwire ", env!("CARGO_PKG_VERSION"))));
+}
+
+#[test]
+fn wrong_arguments_and_settings_end_with_2() {
+    assert_eq!(run(&[]).0, 2);
+    assert_eq!(run(&["serve", "--no-such-flag"]).0, 2);
+    let (code, _, error) = run(&["serve", "--dev", "--heartbeat", "25"]);
+    assert!(code == 2 && error.starts_with("error: --heartbeat: `25` is not a duration"), "{error}");
+    let (code, _, error) = run(&["serve", "--dev", "--data-dir", "x"]);
+    assert!(code == 2 && error.contains("--data-dir") && error.contains("memory"), "{error}");
+    let output = longwire(&["serve", "--dev"]).env("LONGWIRE_CLIENT_PING_INTERVALL", "1s").output().unwrap();
+    let (code, _, error) = outcome(&output);
+    assert!(code == 2 && error.contains("did you mean LONGWIRE_CLIENT_PING_INTERVAL?"), "{error}");
+    let (code, _, error) = run(&["serve", "--config", "/no/such/file"]);
+    assert!(code == 2 && error.contains("/no/such/file"), "{error}");
+}
+
+#[test]
+fn a_server_nobody_or_anybody_could_use_does_not_start() {
+    let (code, _, error) = run(&["serve"]);
+    assert!(code == 1 && error.contains("--token-key FILE") && error.contains("--dev"), "{error}");
+    let (code, _, error) = run(&["serve", "--dev", "--listen", "0.0.0.0:0"]);
+    assert!(code == 1 && error.contains("loopback") && error.contains("--token-key FILE"), "{error}");
+    let short = TempFile::new("short-key", "too short\n");
+    let (code, _, error) = run(&["serve", "--token-key", short.path()]);
+    assert!(code == 1 && error.contains("has 9 bytes") && error.contains("at least 32"), "{error}");
+    let (code, _, error) = run(&["serve", "--dev", "--cores", "8191"]);
+    assert!(code == 1 && error.contains("core 8191") && error.contains("next:"), "{error}");
+}
+
+#[test]
+fn gentoken_signs_what_the_server_takes() {
+    let key = TempFile::new("key", "0123456789abcdef0123456789abcdef\n");
+    let config = TempFile::new(
+        "token.toml",
+        &format!("[token]\nkey_file = {:?}\naudience = \"chat\"\nissuer = \"us\"\n", key.path()),
+    );
+    let arguments =
+        ["gentoken", "--user", "alice", "--ttl", "90s", "--group", "a", "--group", "b", "--broadcast"];
+    let (code, token, error) = run(&[&arguments[..], &["--config", config.path()]].concat());
+    assert_eq!(code, 0, "{error}");
+    let verifier = Verifier::from_key_file(&key.0, Some("chat"), Some("us")).unwrap();
+    let claims = verifier.verify(token.trim(), Clock::new(Instant::now()).now().wall).unwrap();
+    assert_eq!((claims.user.as_str(), claims.groups.len(), claims.broadcast), ("alice", 2, true));
+
+    assert_eq!(run(&["gentoken", "--token-key", key.path()]).0, 2);
+    for (flag, value) in [("--user", "a b"), ("--group", "a:b"), ("--ttl", "0s"), ("--ttl", "1")] {
+        let mut arguments = vec!["gentoken", "--token-key", key.path(), flag, value];
+        if flag != "--user" {
+            arguments.extend(["--user", "alice"]);
+        }
+        let (code, _, error) = run(&arguments);
+        assert!(code == 2 && error.contains(flag), "{flag} {value}: {error}");
+    }
+    let (code, _, error) = run(&["gentoken", "--user", "alice"]);
+    assert!(code == 2 && error.contains("--token-key FILE"), "{error}");
+}
+
+#[test]
+fn genconfig_and_checkconfig_fit_each_other() {
+    let (code, template, _) = run(&["genconfig"]);
+    assert_eq!((code, &template), (0, &toml_template()));
+    assert_eq!(run(&["genconfig", "--markdown"]).1, markdown());
+    let file = TempFile::new("template.toml", &template);
+    let (code, out, error) = run(&["checkconfig", "--dev", "--config", file.path()]);
+    assert!(code == 0 && out.starts_with("ok:") && out.contains("server.dev = true"), "{out}{error}");
+    assert_eq!(run(&["checkconfig"]).0, 1);
+    let wrong = TempFile::new("wrong.toml", "[server]\nlisten = 1\nlissten = 2\n");
+    let (code, _, error) = run(&["checkconfig", "--config", wrong.path()]);
+    assert!(code == 2 && error.contains("server.lissten") && error.contains("not an address"), "{error}");
+}
+
+#[test]
+fn the_banner_names_the_real_addresses_and_sigterm_ends_with_0() {
+    let mut server = Running::start(&DEV, "try");
+    assert!(server.banner.contains("dev: ANYONE") && server.banner.contains("memory"), "{}", server.banner);
+    assert!(!server.address("ws://").ends_with(":0"));
+    assert!(TcpStream::connect(server.address("ws://")).is_ok());
+    let admin = server.address("http://");
+    assert!(get(&admin, "/healthz").starts_with("HTTP/1.1 200"));
+    assert!(get(&admin, "/readyz").starts_with("HTTP/1.1 200"));
+    assert!(get(&admin, "/metrics").contains("longwire_connections_active{shard=\"0\"}"));
+    server.signal("TERM");
+    assert_eq!(server.exit_code(Duration::from_secs(15)), Some(0));
+}
+
+#[test]
+fn ctrl_c_ends_an_echo_server() {
+    let mut server = Running::start(&["echo", "--listen", "127.0.0.1:0", "--connections", "1000"], "mode");
+    assert!(!server.banner.contains("admin"), "{}", server.banner);
+    server.signal("INT");
+    assert_eq!(server.exit_code(Duration::from_secs(15)), Some(0));
+}
+
+#[test]
+fn an_address_in_use_is_named_with_what_to_do() {
+    let server = Running::start(&DEV, "try");
+    let admin = server.address("http://");
+    let (code, _, error) = run(&["serve", "--dev", "--listen", "127.0.0.1:0", "--admin-listen", &admin]);
+    assert!(code == 1 && error.contains(&admin) && error.contains("--admin-listen"), "{error}");
+}

@@ -94,9 +94,12 @@ fn progress(turn: u32, side: &str, report: &Report) {
 
 type Figure = (&'static str, fn(&Report) -> Option<f64>);
 
-const FIGURES: [Figure; 10] = [
+const FIGURES: [Figure; 11] = [
     ("server CPU µs per delivery", |report| report.server_cpu_us_per_delivery),
     ("server CPU µs per frame out", |report| report.server_cpu_us_per_frame.filter(|_| report.acks > 0)),
+    ("% of a core waited for", |report| {
+        report.server.map(|usage| usage.wanted_percent() - usage.cpu_percent())
+    }),
     ("deliveries/s", |report| Some(report.deliveries_per_second).filter(|_| report.deliveries > 0)),
     ("p50 µs", |report| report.latency_us.map(|latency| latency.p50)),
     ("p99 µs", |report| report.latency_us.map(|latency| latency.p99)),

@@ -38,7 +38,9 @@ impl Rules {
             Command::Typing { target } => self.typing(origin, target, now, fx),
             Command::History { conversation, before, after, limit } => {
                 let limit = limit.unwrap_or(HISTORY_PAGE).clamp(1, HISTORY_PAGE_MAX);
-                self.history(origin, conversation, Range { before, after, limit }, now, fx);
+                // A page is no larger than what its reader may send, which a connection's queue always holds.
+                let bytes = self.config.limits.websocket_message_size as usize;
+                self.history(origin, conversation, Range { before, after, limit, bytes }, now, fx);
             }
             Command::Ping => {
                 let id = origin.id.as_deref();

@@ -2,7 +2,7 @@
 
 use super::{Activation, Page, Range, View};
 use crate::ids::{ConversationId, GroupName, Parties, Seq, UserName};
-use crate::limits::{ACTIVATION_RECENT, MEMORY_VIEW_HEADS};
+use crate::limits::{ACTIVATION_RECENT, MEMORY_VIEW_HEADS, MESSAGE_ENVELOPE};
 use crate::log::{Durability, MessageRecord, Position, Record};
 use hashbrown::HashMap;
 use std::collections::{BTreeMap, VecDeque};
@@ -95,6 +95,16 @@ impl MemoryView {
     }
 }
 
+/// How many of the messages make a page, in the order given.
+fn fitting<'a>(messages: impl Iterator<Item = &'a Arc<MessageRecord>>, range: Range) -> usize {
+    let mut bytes = 0;
+    let fits = |(place, message): &(usize, &Arc<MessageRecord>)| {
+        bytes += message.bytes.len() + MESSAGE_ENVELOPE;
+        *place == 0 || bytes <= range.bytes
+    };
+    messages.take(range.limit as usize).enumerate().take_while(fits).count()
+}
+
 fn cost(message: &MessageRecord) -> usize {
     MESSAGE_OVERHEAD + message.bytes.len() + message.conversation.as_str().len()
 }
@@ -149,11 +159,11 @@ impl View for MemoryView {
         let messages = &tail.messages;
         let low = range.after.map_or(0, |after| messages.partition_point(|m| m.seq <= after));
         let high = range.before.map_or(messages.len(), |before| messages.partition_point(|m| m.seq < before));
-        let (high, limit) = (high.max(low), range.limit as usize);
+        let high = high.max(low);
         let chosen = if range.after.is_some() {
-            low..high.min(low + limit)
+            low..low + fitting(messages.range(low..high), range)
         } else {
-            low.max(high.saturating_sub(limit))..high
+            high - fitting(messages.range(low..high).rev(), range)..high
         };
         Page {
             first: messages.front().map_or(Seq(0), |message| message.seq),

@@ -32,6 +32,7 @@ def test_leaving_is_told_and_ends_sending_and_reading(signed_in, name):
         bob.expect_error(403, **{"for": command, "id": command})
     bob.send(type="history", conversation=f"g:{group}")
     bob.expect_error(403, **{"for": "history"})
+    bob.ask({"type": "leaveGroup", "group": group}, "left", group=group)
     alice.ask({"type": "message", "group": group, "message": "gone?", "id": "1"}, "ack", ..., id="1")
     bob.expect_nothing()
 

@@ -34,7 +34,7 @@ fn view_of(seqs: impl IntoIterator<Item = u64>) -> MemoryView {
 }
 
 fn page(view: &MemoryView, before: Option<u64>, after: Option<u64>, limit: u32) -> (Vec<u64>, bool) {
-    let range = Range { before: before.map(Seq), after: after.map(Seq), limit };
+    let range = Range { before: before.map(Seq), after: after.map(Seq), limit, bytes: 1 << 20 };
     let page = view.read(&with("b"), range);
     (page.messages.iter().map(|m| m.seq.0).collect(), page.more)
 }
@@ -49,7 +49,24 @@ fn pages_are_read_in_both_directions() {
     assert_eq!(page(&view, None, Some(7), 3), (vec![8, 9], false));
     assert_eq!(page(&view, Some(6), Some(2), 2), (vec![3, 4], true));
     assert_eq!(page(&view, Some(2), Some(8), 2), (vec![], false));
-    assert_eq!(view.read(&with("nobody"), Range { before: None, after: None, limit: 1 }).messages.len(), 0);
+    let range = Range { before: None, after: None, limit: 1, bytes: 1 };
+    assert_eq!(view.read(&with("nobody"), range).messages.len(), 0);
+}
+
+#[test]
+fn a_page_ends_at_its_bytes_but_has_one_message() {
+    let view = view_of(1..=9);
+    let read = |before: Option<u64>, after: Option<u64>, bytes| {
+        let range = Range { before: before.map(Seq), after: after.map(Seq), limit: 9, bytes };
+        let page = view.read(&with("b"), range);
+        (page.messages.iter().map(|m| m.seq.0).collect::<Vec<_>>(), page.more)
+    };
+    let two = 2 * (MESSAGE_ENVELOPE + 1);
+    assert_eq!(read(None, None, two), (vec![8, 9], true));
+    assert_eq!(read(None, Some(0), two), (vec![1, 2], true));
+    assert_eq!(read(Some(3), None, two), (vec![1, 2], false));
+    assert_eq!(read(None, None, 0), (vec![9], true));
+    assert_eq!(read(None, Some(8), 0), (vec![9], false));
 }
 
 #[test]

@@ -27,7 +27,7 @@ impl Rules {
         let Some(user) = self.people.user(asking.user) else { return };
         let id = request.id.map(CompactString::from);
         let origin = Origin { session, encoding: asking.encoding, user: user.name.clone(), id };
-        fx.count(counter(&request.command));
+        fx.count(command_counter(&request.command));
         match request.command {
             Command::Message { target, payload } => self.message(origin, target, payload, now, fx),
             Command::JoinGroup { group } => self.join(origin, &group, now, fx),
@@ -168,7 +168,8 @@ impl Rules {
     }
 }
 
-fn counter(command: &Command<'_>) -> Counter {
+/// The counter of a command's type.
+pub fn command_counter(command: &Command<'_>) -> Counter {
     match command {
         Command::Auth { .. } => Counter::CommandAuth,
         Command::Message { .. } => Counter::CommandMessage,

@@ -30,6 +30,7 @@ mod session;
 mod tests;
 
 pub use ask::Origin;
+pub use command::command_counter;
 pub use config::Config;
 pub use effects::{Effects, ReadId};
 pub use mail::{Mail, MailClass};

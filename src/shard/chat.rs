@@ -5,7 +5,7 @@ use super::lobby::{Entry, Lobby, Pending};
 use super::mailbox::{Arrival, Batch, Envelope, Mailbox};
 use super::turn::App;
 use super::world::{Io, World};
-use crate::chat::Rules;
+use crate::chat::{Rules, command_counter};
 use crate::clock::Now;
 use crate::frame::Class;
 use crate::ids::{ConnId, SessionId, ShardId};
@@ -107,7 +107,7 @@ impl Chat {
     fn early_message(&mut self, net: &mut Plane, conn: ConnId, request: Result<Request<'_>, DecodeError>) {
         match request {
             Ok(request) => {
-                net.counters.count(counter_of(&request.command));
+                net.counters.count(command_counter(&request.command));
                 let entry = match self.lobby.message(&request, self.now.wall) {
                     Entry::Refused(code, reason) => {
                         net.counters.count(Counter::CommandRefused);
@@ -135,8 +135,8 @@ impl Chat {
     }
 
     fn command(&mut self, net: &mut Plane, conn: ConnId, session: SessionId, request: Request<'_>) {
-        net.counters.count(counter_of(&request.command));
         if let Command::Auth { credential, .. } = &request.command {
+            net.counters.count(Counter::CommandAuth);
             match self.lobby.claims(credential, self.now.wall) {
                 Ok(claims) => {
                     let mut world = World { net, io: &mut self.io };
@@ -337,18 +337,5 @@ impl App for Chat {
 
     fn is_finished(&self, net: &Plane) -> bool {
         self.end_by.is_some_and(|end| net.is_empty() || self.now.uptime >= end)
-    }
-}
-
-fn counter_of(command: &Command<'_>) -> Counter {
-    match command {
-        Command::Auth { .. } => Counter::CommandAuth,
-        Command::Message { .. } => Counter::CommandMessage,
-        Command::JoinGroup { .. } => Counter::CommandJoin,
-        Command::LeaveGroup { .. } => Counter::CommandLeave,
-        Command::Members { .. } => Counter::CommandMembers,
-        Command::Typing { .. } => Counter::CommandTyping,
-        Command::History { .. } => Counter::CommandHistory,
-        Command::Ping => Counter::CommandPing,
     }
 }

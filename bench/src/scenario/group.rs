@@ -217,12 +217,16 @@ impl Driver for Group<'_> {
 
     fn message(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8], now: u64) {
         let Some(mark) = Mark::find(payload) else {
-            match self.book.answer(payload) {
-                Answer::Authenticated => self.join(io, conn),
-                Answer::Joined => {
-                    self.shared.joined.fetch_add(1, AcqRel);
+            let answer = self.book.answer(payload);
+            // In the tutorial's dialect nothing waits for an answer, though a server may give one.
+            if self.options.load.dialect == Dialect::Longwire {
+                match answer {
+                    Answer::Authenticated => self.join(io, conn),
+                    Answer::Joined => {
+                        self.shared.joined.fetch_add(1, AcqRel);
+                    }
+                    _ => {}
                 }
-                _ => {}
             }
             return;
         };

@@ -154,9 +154,9 @@ impl Fan {
     ) {
         job.end = local.places.len() as u32;
         if local.jobs.is_empty() {
-            if local.taken <= self.slice_left && job.end <= self.slice_left.saturating_mul(FANOUT_VISITS) {
+            if job.end <= self.slice_left {
                 self.slice_left -= job.run(&local.places, self.slice_left, fx);
-                debug_assert!(job.is_done(), "it fitted");
+                debug_assert!(job.is_done(), "there were no more places than sends");
                 return;
             }
             self.rotation.push_back(Work::Group(key));

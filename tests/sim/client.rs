@@ -1,0 +1,166 @@
+//! One session as its client sees it. Checks every frame it gets.
+
+use crate::truth::{Name, Truth};
+use longwire::ids::{ConversationId, Parties, SessionId};
+use serde_json::Value;
+use std::collections::{HashMap, HashSet};
+
+/// What the clients of a run saw, so that a run in which nothing happens is noticed.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Seen {
+    pub(crate) private: u32,
+    pub(crate) group: u32,
+    pub(crate) acks: u32,
+    pub(crate) repeated: u32,
+    pub(crate) joined: u32,
+    pub(crate) left: u32,
+    pub(crate) conflicts: u32,
+    pub(crate) forbidden: u32,
+    pub(crate) unavailable: u32,
+    pub(crate) resyncs: u32,
+    pub(crate) other: u32,
+}
+
+impl Seen {
+    pub(crate) fn see(&mut self, event: &Value) {
+        let counter = match (event["type"].as_str(), event["code"].as_u64()) {
+            (Some("message"), _) if event["to"].is_string() => &mut self.private,
+            (Some("message"), _) if event["group"].is_string() => &mut self.group,
+            (Some("ack"), _) if event["duplicate"] == true => &mut self.repeated,
+            (Some("ack"), _) => &mut self.acks,
+            (Some("joined"), _) => &mut self.joined,
+            (Some("left"), _) => &mut self.left,
+            (Some("resync"), _) => &mut self.resyncs,
+            (_, Some(409)) => &mut self.conflicts,
+            (_, Some(403)) => &mut self.forbidden,
+            (_, Some(503)) => &mut self.unavailable,
+            _ => &mut self.other,
+        };
+        *counter += 1;
+    }
+}
+
+pub(crate) struct Client {
+    pub(crate) user: String,
+    pub(crate) session: SessionId,
+    pub(crate) alive: bool,
+    /// How much mail its shard had written to each shard when it was signed in: after that, they know of it.
+    pub(crate) known_after: Vec<u64>,
+    /// Ids of commands not answered yet.
+    pub(crate) waiting: HashSet<String>,
+    /// What it sent, by the number in it.
+    pub(crate) wrote: HashSet<u64>,
+    last: HashMap<ConversationId, u64>,
+    pub(crate) got: HashMap<Name, u32>,
+    acked: HashSet<Name>,
+    pub(crate) resyncs: u32,
+    /// `resyncs` must come to be more than this.
+    pub(crate) owed_after: Option<u32>,
+}
+
+fn name(event: &Value) -> Name {
+    let conversation = ConversationId::parse(event["conversation"].as_str().unwrap()).unwrap();
+    (conversation, event["seq"].as_u64().unwrap())
+}
+
+impl Client {
+    pub(crate) fn new(user: &str, session: SessionId, known_after: Vec<u64>) -> Self {
+        Self {
+            user: user.to_owned(),
+            session,
+            alive: true,
+            known_after,
+            waiting: HashSet::new(),
+            wrote: HashSet::new(),
+            last: HashMap::new(),
+            got: HashMap::new(),
+            acked: HashSet::new(),
+            resyncs: 0,
+            owed_after: None,
+        }
+    }
+
+    /// One frame from the server.
+    pub(crate) fn receive(&mut self, event: &Value, truth: &Truth) {
+        let kind = event["type"].as_str().unwrap();
+        match kind {
+            "message" if event["conversation"].is_string() => self.message(event, truth),
+            "message" | "typing" | "groupEvent" => {
+                assert!(event["from"] != self.user.as_str() || kind == "message", "{event}");
+            }
+            "ack" => {
+                self.answered(event);
+                if event["conversation"].is_string() {
+                    self.ack(event, truth);
+                }
+            }
+            "resync" => self.resyncs += 1,
+            "history" => {
+                self.answered(event);
+                Self::history(event, truth);
+            }
+            _ => self.answered(event),
+        }
+    }
+
+    fn answered(&mut self, event: &Value) {
+        if let Some(id) = event["id"].as_str() {
+            assert!(self.waiting.remove(id), "{}: one answer to each command: {event}", self.user);
+        }
+    }
+
+    fn grows(&mut self, name: &Name) {
+        let last = self.last.entry(name.0.clone()).or_default();
+        assert!(name.1 > *last, "{} sees {} {} after {last}", self.user, name.0, name.1);
+        *last = name.1;
+    }
+
+    fn ack(&mut self, event: &Value, truth: &Truth) {
+        let name = name(event);
+        let committed = &truth.messages[&name];
+        let record = &committed.record;
+        assert_eq!(record.from.as_str(), self.user);
+        assert_eq!(record.id.as_deref(), event["id"].as_str());
+        assert_eq!(
+            (Some(record.prev.0), Some(record.time.0)),
+            (event["prev"].as_u64(), event["time"].as_u64())
+        );
+        if event["duplicate"] != true {
+            self.grows(&name);
+            assert!(!self.got.contains_key(&name), "{event}: never to the sending session");
+            self.acked.insert(name);
+        }
+    }
+
+    fn message(&mut self, event: &Value, truth: &Truth) {
+        let name = name(event);
+        self.grows(&name);
+        let committed = &truth.messages[&name];
+        let (record, user) = (&committed.record, self.user.as_str());
+        assert_eq!(serde_json::from_slice::<Value>(&record.bytes).unwrap(), event["message"]);
+        assert_eq!(
+            (event["from"].as_str(), event["id"].as_str()),
+            (Some(record.from.as_str()), record.id.as_deref())
+        );
+        assert_eq!(Some(record.prev.0), event["prev"].as_u64());
+        assert!(!self.acked.contains(&name), "{event}: never to the sending session");
+        match name.0.parties() {
+            Parties::Private(a, b) => assert!(user == a || user == b, "{user} is no party: {event}"),
+            Parties::Group(group) => {
+                assert!(truth.was_member(group, user, committed.order), "{user} is no member: {event}");
+            }
+        }
+        let times = self.got.entry(name).or_default();
+        *times += 1;
+        assert_eq!(*times, 1, "{event}: at most once");
+    }
+
+    fn history(event: &Value, truth: &Truth) {
+        let messages = event["messages"].as_array().unwrap();
+        assert!(messages.is_sorted_by(|a, b| a["seq"].as_u64() < b["seq"].as_u64()));
+        for message in messages {
+            let committed = &truth.messages[&name(message)];
+            assert_eq!(serde_json::from_slice::<Value>(&committed.record.bytes).unwrap(), message["message"]);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What the logs hold and what follows from it. Checks each append and each commit.
+
+use longwire::ids::{ConversationId, Seq};
+use longwire::log::{MessageRecord, Record};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+use std::sync::Arc;
+
+pub(crate) type Shared = Rc<RefCell<Truth>>;
+pub(crate) type Name = (ConversationId, u64);
+
+/// A committed message and the sessions that must get it, unless something excuses them.
+#[derive(Debug)]
+pub(crate) struct Committed {
+    pub(crate) record: Arc<MessageRecord>,
+    pub(crate) order: u64,
+    /// Connections that were there, by index.
+    pub(crate) expected: Vec<u32>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Truth {
+    pub(crate) messages: BTreeMap<Name, Committed>,
+    head: HashMap<ConversationId, u64>,
+    /// The highest number ever given, stored or not.
+    given: HashMap<ConversationId, u64>,
+    ids: HashMap<(String, ConversationId, String), u64>,
+    /// Joins and leaves by group and user, with their place in the order of commits.
+    changes: HashMap<(String, String), Vec<(u64, bool)>>,
+    order: u64,
+    /// Commits since the world last looked.
+    pub(crate) fresh: Vec<Name>,
+}
+
+impl Truth {
+    /// A sequencer gives a number: no other ever had it, none was higher.
+    pub(crate) fn appended(&mut self, record: &Record) {
+        if let Record::Message(message) = record {
+            let given = self.given.entry(message.conversation.clone()).or_default();
+            assert!(message.seq.0 > *given, "{} gives {} after {given}", message.conversation, message.seq.0);
+            *given = message.seq.0;
+        }
+    }
+
+    /// The log has it: each message names the one before, each id is stored once.
+    pub(crate) fn committed(&mut self, record: &Record) {
+        self.order += 1;
+        match record {
+            Record::Message(message) => {
+                let (conversation, seq) = (message.conversation.clone(), message.seq.0);
+                let head = self.head.entry(conversation.clone()).or_default();
+                assert_eq!(message.prev.0, *head, "{conversation} {seq} names the one before it");
+                *head = seq;
+                if let Some(id) = &message.id {
+                    let key = (message.from.to_string(), conversation.clone(), id.to_string());
+                    assert_eq!(self.ids.insert(key, seq), None, "{conversation} stores id {id} twice");
+                }
+                let name = (conversation, seq);
+                self.fresh.push(name.clone());
+                let committed =
+                    Committed { record: message.clone(), order: self.order, expected: Vec::new() };
+                self.messages.insert(name, committed);
+            }
+            Record::Member { group, user, joined, .. } => {
+                let changes = self.changes.entry((group.to_string(), user.to_string())).or_default();
+                assert_ne!(changes.last().is_some_and(|(_, joined)| *joined), *joined, "{user} in {group}");
+                changes.push((self.order, *joined));
+            }
+        }
+    }
+
+    pub(crate) fn has(&self, conversation: &ConversationId, seq: Seq) -> bool {
+        self.messages.contains_key(&(conversation.clone(), seq.0))
+    }
+
+    /// The last change of a membership before a place in the order.
+    fn last_change(&self, group: &str, user: &str, order: u64) -> Option<(u64, bool)> {
+        let changes = self.changes.get(&(group.to_owned(), user.to_owned()))?;
+        changes.iter().rev().find(|(at, _)| *at < order).copied()
+    }
+
+    pub(crate) fn was_member(&self, group: &str, user: &str, order: u64) -> bool {
+        self.last_change(group, user, order).is_some_and(|(_, joined)| joined)
+    }
+
+    /// Whether a user was a member from a place in the order until now.
+    pub(crate) fn stayed_member(&self, group: &str, user: &str, order: u64) -> bool {
+        let now = self.last_change(group, user, u64::MAX);
+        now.is_some_and(|(at, joined)| joined && at < order)
+    }
+
+    /// All users who are in any group now.
+    pub(crate) fn users_in_groups(&self) -> std::collections::BTreeSet<&str> {
+        let members =
+            self.changes.iter().filter(|(_, changes)| changes.last().is_some_and(|(_, joined)| *joined));
+        members.map(|((_, user), _)| user.as_str()).collect()
+    }
+}

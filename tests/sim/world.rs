@@ -1,0 +1,416 @@
+//! The world: takes one random step after another, then lets everything come to rest and looks at what must hold.
+
+use crate::client::{Client, Seen};
+use crate::host::{Host, may_be_lost};
+use crate::truth::{Name, Shared, Truth};
+use longwire::chat::{Config, Mail, Rules};
+use longwire::claims::Claims;
+use longwire::clock::Now;
+use longwire::ids::{ConnId, ConversationId, DeviceName, Millis, Parties, ShardId, UserName};
+use longwire::log::Outcome;
+use longwire::route::Router;
+use longwire::view::View;
+use longwire::wire::{Encoding, Limits};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use std::collections::HashSet;
+use std::rc::Rc;
+
+/// How much happens.
+#[derive(Clone, Copy)]
+pub(crate) struct Size {
+    users: u32,
+    groups: u32,
+    steps: u32,
+}
+
+impl Size {
+    pub(crate) const SMALL: Self = Self { users: 4, groups: 2, steps: 3000 };
+    pub(crate) const LARGE: Self = Self { users: 12, groups: 4, steps: 6000 };
+}
+
+/// A message that was sent with an id, to be sent again.
+struct Sent {
+    user: String,
+    text: String,
+    id: String,
+    number: u64,
+}
+
+pub(crate) struct World {
+    rng: StdRng,
+    size: Size,
+    router: Router,
+    truth: Shared,
+    rules: Vec<Rules>,
+    hosts: Vec<Host>,
+    clients: Vec<Client>,
+    now: Now,
+    number: u64,
+    sent: Vec<Sent>,
+    /// Deliveries lost on their way to a shard: its sessions are excused and told to `resync`.
+    lost: HashSet<(ShardId, Name)>,
+    fanout_slice: u32,
+    seen: Seen,
+}
+
+impl World {
+    pub(crate) fn new(shards: u16, seed: u64, size: Size) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let router = Router::new(rng.random(), shards);
+        let truth: Shared = Rc::default();
+        let now = Now { uptime: 0, wall: Millis(1_750_000_000_000) };
+        let fanout_slice = rng.random_range(1..6);
+        let config = |shard| Config {
+            shard,
+            router: router.clone(),
+            limits: Limits { message_size: 1000, websocket_message_size: 1000 },
+            heartbeat_ms: 25_000,
+            group_open: true,
+            group_event_max_members: 3,
+            group_max_members: size.users - 1,
+            groups_per_user: size.groups - 1,
+            user_connection_limit: 3,
+            fanout_slice,
+            idempotency_max_bytes: 1 << 20,
+            idempotency_window_ms: 1 << 40,
+            active_conversations_max: 4,
+            users_max: 100,
+            message_size_limit: 1000,
+        };
+        Self {
+            rules: router.all().map(|shard| Rules::new(config(shard), now)).collect(),
+            hosts: router.all().map(|shard| Host::new(shard, router.clone(), Rc::clone(&truth))).collect(),
+            rng,
+            size,
+            router,
+            truth,
+            clients: Vec::new(),
+            now,
+            number: 0,
+            sent: Vec::new(),
+            lost: HashSet::new(),
+            fanout_slice,
+            seen: Seen::default(),
+        }
+    }
+
+    pub(crate) fn run(&mut self) -> Seen {
+        for _ in 0..self.size.steps {
+            match self.rng.random_range(0..100) {
+                0..35 => self.deliver(),
+                35..50 => self.poll(true),
+                50..58 => self.look(),
+                58..72 => self.turn(),
+                72..74 => self.pass_time(),
+                74..78 => self.sign_in(),
+                78..80 => self.close(),
+                _ => self.command(),
+            }
+            self.after_step();
+        }
+        self.rest();
+        self.check_deliveries();
+        for n in 0..self.clients.len() {
+            self.end(n);
+        }
+        self.rest();
+        self.check_nothing_is_left();
+        self.seen
+    }
+
+    fn shard(&mut self) -> usize {
+        self.rng.random_range(0..self.rules.len())
+    }
+
+    fn deliver(&mut self) {
+        let (from, to) = (self.shard(), self.shard());
+        let lossy = self.rng.random_bool(0.01);
+        self.deliver_one(from, to, lossy);
+    }
+
+    fn deliver_one(&mut self, from: usize, to: usize, lossy: bool) -> bool {
+        let Some(mail) = self.hosts[from].links[to].pop_front() else { return false };
+        self.hosts[from].arrived[to] += 1;
+        if lossy && may_be_lost(&mail) {
+            self.lose(to, &mail);
+        } else {
+            self.rules[to].mail(ShardId(from as u16), mail, self.now, &mut self.hosts[to]);
+        }
+        true
+    }
+
+    fn lose(&mut self, to: usize, mail: &Mail) {
+        let (Mail::Private { frames, .. } | Mail::Group { frames, .. }) = mail else { return };
+        let event: serde_json::Value = serde_json::from_slice(frames.0[0].bytes()).unwrap();
+        let conversation = ConversationId::parse(event["conversation"].as_str().unwrap()).unwrap();
+        let shard = ShardId(to as u16);
+        self.lost.insert((shard, (conversation, event["seq"].as_u64().unwrap())));
+        self.rules[to].missed();
+        for client in self.clients.iter_mut().filter(|client| client.alive && client.session.shard == shard) {
+            client.owed_after = Some(client.resyncs);
+        }
+    }
+
+    fn poll(&mut self, failing: bool) {
+        let at = self.shard();
+        let failing = failing && self.rng.random_bool(0.1);
+        self.poll_one(at, failing);
+    }
+
+    fn poll_one(&mut self, at: usize, failing: bool) -> bool {
+        let outcomes: Vec<Outcome> = self.hosts[at].poll(&mut self.rng, failing);
+        self.note_expected();
+        for outcome in &outcomes {
+            self.rules[at].outcome(*outcome, self.now, &mut self.hosts[at]);
+        }
+        !outcomes.is_empty()
+    }
+
+    /// Notes who must get what was just committed.
+    fn note_expected(&mut self) {
+        let mut truth = self.truth.borrow_mut();
+        let Truth { messages, fresh, .. } = &mut *truth;
+        for name in fresh.drain(..) {
+            let home = self.router.home_of_conversation(&name.0);
+            let is_there = |client: &Client| match name.0.parties() {
+                Parties::Private(a, b) => client.user == a || client.user == b,
+                // The group's home must have heard that somebody is there.
+                Parties::Group(_) => {
+                    let (at, to) = (usize::from(client.session.shard.0), usize::from(home.0));
+                    client.session.shard == home || self.hosts[at].arrived[to] >= client.known_after[to]
+                }
+            };
+            let there = self.clients.iter().enumerate();
+            let there = there.filter(|(_, client)| client.alive && is_there(client)).map(|(n, _)| n as u32);
+            messages.get_mut(&name).unwrap().expected = there.collect();
+        }
+    }
+
+    fn look(&mut self) {
+        let at = self.shard();
+        self.look_one(at);
+    }
+
+    fn look_one(&mut self, at: usize) -> bool {
+        let host = &mut self.hosts[at];
+        let (activations, reads) = (std::mem::take(&mut host.activations), std::mem::take(&mut host.reads));
+        let any = !activations.is_empty() || !reads.is_empty();
+        for conversation in activations {
+            let activation = self.hosts[at].view.activate(&conversation);
+            self.rules[at].activated(&conversation, activation, self.now, &mut self.hosts[at]);
+        }
+        for (read, conversation, range) in reads {
+            let page = self.hosts[at].view.read(&conversation, range);
+            self.rules[at].page(read, &page, self.now, &mut self.hosts[at]);
+        }
+        any
+    }
+
+    fn turn(&mut self) {
+        let at = self.shard();
+        self.turn_one(at);
+    }
+
+    fn turn_one(&mut self, at: usize) -> bool {
+        self.hosts[at].slice = 0;
+        let more = self.rules[at].turn(self.now, &mut self.hosts[at]);
+        assert!(self.hosts[at].slice <= self.fanout_slice, "a turn sends no more than its slice");
+        more
+    }
+
+    fn pass_time(&mut self) {
+        self.now.uptime += 100;
+        // The wall clock is set back now and then.
+        let step = self.rng.random_range(0..2000);
+        self.now.wall.0 =
+            if self.rng.random_bool(0.1) { self.now.wall.0 - step } else { self.now.wall.0 + step };
+    }
+
+    fn user(&mut self) -> String {
+        format!("u{}", self.rng.random_range(0..self.size.users))
+    }
+
+    fn group(&mut self) -> String {
+        format!("g{}", self.rng.random_range(0..self.size.groups))
+    }
+
+    fn sign_in(&mut self) {
+        let user = self.user();
+        let name = UserName::new(&user).unwrap();
+        let home = self.router.home_of_user(&name);
+        let at = usize::from(home.0);
+        let device = self.rng.random_bool(0.3).then(|| DeviceName::new("phone").unwrap());
+        let claims = Claims { user: name, expires: None, groups: Vec::new(), broadcast: true };
+        let conn = ConnId { index: self.clients.len() as u32, generation: 0 };
+        let host = &mut self.hosts[at];
+        let session = self.rules[at].sign_in(conn, Encoding::Json, claims, device, None, self.now, host);
+        if let Some(session) = session {
+            let known_after = host.mailed.clone();
+            self.clients.push(Client::new(&user, session, known_after));
+        } else {
+            assert_eq!(host.closed.pop().map(|(conn, _)| conn), Some(conn), "refused and closed");
+        }
+    }
+
+    fn alive(&mut self) -> Option<usize> {
+        let alive: Vec<usize> = (0..self.clients.len()).filter(|n| self.clients[*n].alive).collect();
+        (!alive.is_empty()).then(|| alive[self.rng.random_range(0..alive.len())])
+    }
+
+    fn close(&mut self) {
+        if let Some(n) = self.alive() {
+            self.end(n);
+        }
+    }
+
+    fn end(&mut self, n: usize) {
+        let client = &mut self.clients[n];
+        if std::mem::take(&mut client.alive) {
+            let at = usize::from(client.session.shard.0);
+            self.rules[at].closed(client.session, self.now, &mut self.hosts[at]);
+        }
+    }
+
+    fn command(&mut self) {
+        let Some(n) = self.alive() else { return };
+        self.number += 1;
+        let (number, group) = (self.number, self.group());
+        let id = self.rng.random_bool(0.7).then(|| format!("i{number}"));
+        let with_id = id.as_ref().map_or(String::new(), |id| format!(r#","id":"{id}""#));
+        let target = if self.rng.random_bool(0.6) {
+            format!(r#""group":"{group}""#)
+        } else {
+            format!(r#""to":"{}""#, self.user())
+        };
+        let rest = match self.rng.random_range(0..100) {
+            0..55 => {
+                let text = format!(r#"{{"type":"message",{target},"message":{{"n":{number}}}{with_id}}}"#);
+                if let Some(id) = &id {
+                    let (user, text) = (self.clients[n].user.clone(), text.clone());
+                    self.sent.push(Sent { user, text, id: id.clone(), number });
+                }
+                self.clients[n].wrote.insert(number);
+                return self.post(n, id, &text);
+            }
+            55..67 => return self.send_again(n),
+            67..78 => format!(r#""joinGroup","group":"{group}""#),
+            78..82 => format!(r#""leaveGroup","group":"{group}""#),
+            82..86 => format!(r#""typing",{target}"#),
+            86..89 => format!(r#""members","group":"{group}""#),
+            89..93 => format!(r#""history","conversation":"g:{group}","limit":5"#),
+            93..95 => r#""history","conversation":"u:u0:u1","limit":5"#.to_owned(),
+            95..97 => r#""message","message":"to everyone""#.to_owned(),
+            _ => r#""ping""#.to_owned(),
+        };
+        // Typing is not answered, except by an error.
+        let id = id.filter(|_| !rest.starts_with(r#""typing""#));
+        let with_id = id.as_ref().map_or(String::new(), |id| format!(r#","id":"{id}""#));
+        self.post(n, id, &format!(r#"{{"type":{rest}{with_id}}}"#));
+    }
+
+    fn send_again(&mut self, n: usize) {
+        let client = &self.clients[n];
+        let own = self.sent.iter().rev().filter(|sent| sent.user == client.user);
+        let recent: Vec<&Sent> = own.filter(|sent| !client.waiting.contains(&sent.id)).take(6).collect();
+        if recent.is_empty() {
+            return;
+        }
+        let sent = recent[self.rng.random_range(0..recent.len())];
+        let (id, text, number) = (sent.id.clone(), sent.text.clone(), sent.number);
+        if self.rng.random_bool(0.1) {
+            // Other content: refused, or stored when the first was not; then the first is the other one.
+            let other = text.replace(&format!(r#"{{"n":{number}}}"#), &format!(r#"{{"n":{}}}"#, self.number));
+            self.clients[n].wrote.insert(self.number);
+            return self.post(n, Some(id), &other);
+        }
+        self.clients[n].wrote.insert(number);
+        self.post(n, Some(id), &text);
+    }
+
+    fn post(&mut self, n: usize, id: Option<String>, text: &str) {
+        let client = &mut self.clients[n];
+        client.waiting.extend(id);
+        let request = Encoding::Json.decode(text.as_bytes()).unwrap();
+        let at = usize::from(client.session.shard.0);
+        self.rules[at].command(client.session, request, self.now, &mut self.hosts[at]);
+    }
+
+    /// Hands frames to clients, and looks at what must hold at all times.
+    fn after_step(&mut self) {
+        let truth = self.truth.borrow();
+        for (rules, host) in self.rules.iter().zip(&mut self.hosts) {
+            rules.invariants();
+            for (conn, frame) in host.sent.drain(..) {
+                // A connection that was just replaced may still get its ack: it is closed behind it.
+                if let Some(client) = self.clients.get_mut(conn.index as usize).filter(|client| client.alive)
+                {
+                    let event = serde_json::from_slice(frame.bytes()).unwrap();
+                    self.seen.see(&event);
+                    client.receive(&event, &truth);
+                }
+            }
+            for (conn, _) in host.closed.drain(..) {
+                self.clients[conn.index as usize].alive = false;
+            }
+        }
+    }
+
+    /// No more commands: everything under way comes to its end.
+    fn rest(&mut self) {
+        loop {
+            let mut any = false;
+            for at in 0..self.rules.len() {
+                for to in 0..self.rules.len() {
+                    any |= self.deliver_one(at, to, false);
+                }
+                any |= self.look_one(at) | self.poll_one(at, false) | self.turn_one(at);
+            }
+            self.after_step();
+            if !any && self.hosts.iter().all(|host| host.links.iter().all(|link| link.is_empty())) {
+                break;
+            }
+        }
+    }
+
+    fn check_deliveries(&self) {
+        let truth = self.truth.borrow();
+        for (name, committed) in &truth.messages {
+            let number: serde_json::Value = serde_json::from_slice(&committed.record.bytes).unwrap();
+            let number = number["n"].as_u64().unwrap();
+            for &n in &committed.expected {
+                let client = &self.clients[n as usize];
+                let stayed = match name.0.parties() {
+                    Parties::Group(group) => truth.stayed_member(group, &client.user, committed.order),
+                    Parties::Private(..) => true,
+                };
+                let excused = !client.alive
+                    || !stayed
+                    || client.wrote.contains(&number)
+                    || self.lost.contains(&(client.session.shard, name.clone()));
+                if !excused {
+                    let got = client.got.get(name).copied().unwrap_or(0);
+                    assert_eq!(got, 1, "client {n} ({}) and {} {}", client.user, name.0, name.1);
+                }
+            }
+        }
+        for (n, client) in self.clients.iter().enumerate().filter(|(_, client)| client.alive) {
+            assert!(client.waiting.is_empty(), "client {n} waits for answers to {:?}", client.waiting);
+            assert!(client.owed_after.is_none_or(|before| client.resyncs > before), "client {n} must resync");
+        }
+    }
+
+    fn check_nothing_is_left(&self) {
+        let truth = self.truth.borrow();
+        let held = truth.users_in_groups();
+        let mut users = 0;
+        for rules in &self.rules {
+            let left = rules.gauges();
+            users += left.users;
+            let routes = (left.sessions, left.local_groups, left.interests);
+            let work = (left.fanout_jobs, left.pending, left.reads);
+            assert_eq!((routes, work), ((0, 0, 0), (0, 0, 0)), "{left:?}");
+        }
+        assert_eq!(users, held.len(), "only memberships keep users: {held:?}");
+    }
+}

@@ -35,7 +35,8 @@ pub trait Effects {
     /// [`Refused`]: nothing was queued, the client gets 503.
     fn append(&mut self, partition: PartitionId, record: Record) -> Result<Ticket, Refused>;
 
-    /// Loads a conversation from the view; `activated` follows, maybe within the same turn.
+    /// Loads a conversation from the view; `activated` follows, maybe within the same turn. The view has applied by
+    /// then whatever was appended before and is in the log, also where the outcome was told to be unknown.
     fn activate(&mut self, conversation: &ConversationId);
 
     /// Reads a page of the view; `page` follows.

@@ -1,107 +1,15 @@
 //! Fan-out on one shard in slices: in order within a group, in turn between groups. Knows no members and no log.
 
-use super::locals::{LocalGroup, Locals, Place};
-use super::people::People;
+use super::job::{Except, Job, Sweep, UNNUMBERED};
+use super::locals::{LocalGroup, Locals};
 use super::{Effects, Rules};
 use crate::frame::{Class, Frame, Frames};
-use crate::ids::{ConnId, GroupName, Seq, SessionId, UserName};
-use crate::limits::{FANOUT_JOBS, FANOUT_QUANTUM, FANOUT_VISITS};
+use crate::ids::{GroupName, Seq, SessionId, UserName};
+use crate::limits::{FANOUT_JOBS, FANOUT_QUANTUM};
 use crate::metrics::Counter;
 use crate::slab::Key;
 use crate::wire::Event;
 use std::collections::VecDeque;
-
-/// The `seq` of what is not a message: later than everybody's `since`, earlier than nobody's.
-const UNNUMBERED: Seq = Seq(u64::MAX);
-
-/// Whom a job leaves out.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Except {
-    Nobody,
-    /// The sending session.
-    Conn(ConnId),
-    /// All sessions of the user it is about.
-    User(u32),
-}
-
-/// One frame on its way to a group's sessions on this shard.
-#[derive(Debug)]
-pub(super) struct Job {
-    seq: Seq,
-    frames: Frames,
-    class: Class,
-    except: Except,
-    /// The sender's ack, sent when the job begins: acks and messages of one group keep their order.
-    ack: Option<(ConnId, Frame)>,
-    cursor: u32,
-    /// Fixed when the job is queued: who comes later reads the log.
-    end: u32,
-}
-
-impl Job {
-    /// Makes up to `budget` sends; tells how many it made.
-    fn run<E: Effects>(&mut self, places: &[Place], budget: u32, fx: &mut E) -> u32 {
-        if let Some((conn, ack)) = self.ack.take() {
-            fx.send(conn, &ack, Class::Reply);
-        }
-        let visits_end = self.end.min(self.cursor.saturating_add(budget.saturating_mul(FANOUT_VISITS)));
-        let mut sent = 0;
-        while self.cursor < visits_end && sent < budget {
-            let place = &places[self.cursor as usize];
-            self.cursor += 1;
-            let left_out = match self.except {
-                Except::Nobody => false,
-                Except::Conn(conn) => place.conn == conn,
-                Except::User(user) => place.user == user,
-            };
-            if place.since >= self.seq || left_out {
-                continue;
-            }
-            fx.send(place.conn, &self.frames.0[place.encoding.index()], self.class);
-            if self.class == Class::Stored {
-                fx.count(Counter::Delivered);
-            }
-            sent += 1;
-        }
-        sent
-    }
-
-    /// Messages that came when there was no room are gone: it tells so.
-    fn is_resync(&self) -> bool {
-        self.class == Class::Reply
-    }
-
-    fn is_done(&self) -> bool {
-        self.cursor >= self.end
-    }
-}
-
-/// One frame on its way to every session of the shard.
-#[derive(Debug)]
-pub(super) struct Sweep {
-    pub(super) frames: Frames,
-    pub(super) class: Class,
-    pub(super) except: Option<ConnId>,
-    pub(super) cursor: u32,
-    pub(super) end: u32,
-}
-
-impl Sweep {
-    /// Makes up to `budget` sends; tells how many it made.
-    fn run<E: Effects>(&mut self, people: &People, budget: u32, fx: &mut E) -> u32 {
-        let visits_end = self.end.min(self.cursor.saturating_add(budget.saturating_mul(FANOUT_VISITS)));
-        let mut sent = 0;
-        while self.cursor < visits_end && sent < budget {
-            let at = people.sessions.at(self.cursor);
-            self.cursor += 1;
-            if let Some((_, session)) = at.filter(|(_, session)| Some(session.conn) != self.except) {
-                fx.send(session.conn, &self.frames.0[session.encoding.index()], self.class);
-                sent += 1;
-            }
-        }
-        sent
-    }
-}
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Work {
@@ -144,14 +52,7 @@ impl Fan {
         }
     }
 
-    fn push<E: Effects>(
-        &mut self,
-        key: Key,
-        local: &mut LocalGroup,
-        mut job: Job,
-        resync: &Frames,
-        fx: &mut E,
-    ) {
+    fn push<E: Effects>(&mut self, key: Key, local: &mut LocalGroup, mut job: Job, fx: &mut E) {
         job.end = local.places.len() as u32;
         if local.jobs.is_empty() {
             if job.end <= self.slice_left {
@@ -161,14 +62,13 @@ impl Fan {
             }
             self.rotation.push_back(Work::Group(key));
         }
-        if self.jobs >= FANOUT_JOBS {
+        let full = self.jobs >= FANOUT_JOBS;
+        if let Some(resync) = self.resync.as_ref().filter(|_| full) {
             // Ephemeral ones are gone, stored ones are read again after one `resync`; acks go on in order.
             if job.class == Class::Stored && !local.lost {
                 local.lost = true;
                 self.jobs += 1;
-                let (frames, end) = (resync.clone(), job.end);
-                let (seq, class, except) = (UNNUMBERED, Class::Reply, Except::Nobody);
-                local.jobs.push_back(Job { seq, frames, class, except, ack: None, cursor: 0, end });
+                local.jobs.push_back(Job::resync(resync, job.end));
             }
             if job.ack.is_none() {
                 return;
@@ -244,7 +144,9 @@ impl Rules {
 
     fn queue<E: Effects>(&mut self, group: &GroupName, job: Job, fx: &mut E) {
         fx.count(Counter::FanOuts);
-        let resync = self.resync_frames(fx);
+        if self.fan.jobs >= FANOUT_JOBS {
+            self.resync_frames(fx);
+        }
         let Some(key) = self.locals.find(group) else {
             if let Some((conn, ack)) = job.ack {
                 fx.send(conn, &ack, Class::Reply);
@@ -252,7 +154,7 @@ impl Rules {
             return;
         };
         if let Some(local) = self.locals.groups.get_mut(key) {
-            self.fan.push(key, local, job, &resync, fx);
+            self.fan.push(key, local, job, fx);
         }
     }
 

@@ -6,8 +6,7 @@ use super::conversation::Conversation;
 use super::mail::{Answer, Mail};
 use super::outcome::{Appended, Pending};
 use super::{Effects, Rules};
-use crate::frame::{Frame, Frames};
-use crate::ids::{GroupName, Seq, SessionId, ShardId, UserName};
+use crate::ids::{GroupName, Seq, UserName};
 use crate::limits::MEMBERS_PAGE;
 use crate::log::{Record, Ticket};
 use crate::metrics::Counter;
@@ -310,54 +309,6 @@ impl Rules {
         let name = group.name.clone();
         let frames = fx.encode(&Event::Typing { from: &origin.user, target });
         self.notify_group(&name, &origin.user, &frames, fx);
-    }
-
-    /// Sends a committed message to every shard with members online: one mail each, the ack in the sender's.
-    pub(super) fn publish_group<E: Effects>(
-        &mut self,
-        group: &GroupName,
-        seq: Seq,
-        sender: SessionId,
-        frames: &Frames,
-        mut ack: Option<Frame>,
-        fx: &mut E,
-    ) {
-        let mut shards = self.interested(group);
-        if ack.is_some() && !shards.contains(&sender.shard) {
-            shards.push(sender.shard);
-        }
-        for &shard in &shards {
-            let ack = if shard == sender.shard { ack.take() } else { None };
-            if shard == self.config.shard {
-                self.group_here(group, seq, sender, frames.clone(), ack, fx);
-            } else {
-                let frames = frames.clone();
-                fx.mail(shard, Mail::Group { group: group.clone(), seq, sender, frames, ack });
-            }
-        }
-        self.shards = shards;
-    }
-
-    /// Tells what is never stored to every shard with members online.
-    fn notify_group<E: Effects>(&mut self, group: &GroupName, about: &UserName, frames: &Frames, fx: &mut E) {
-        let shards = self.interested(group);
-        for &shard in &shards {
-            if shard == self.config.shard {
-                self.group_notice_here(group, about, frames.clone(), fx);
-            } else {
-                let (group, about, frames) = (group.clone(), about.clone(), frames.clone());
-                fx.mail(shard, Mail::GroupNotice { group, about, frames });
-            }
-        }
-        self.shards = shards;
-    }
-
-    /// The shards with members online, in a list kept for reuse.
-    fn interested(&mut self, group: &GroupName) -> Vec<ShardId> {
-        let mut shards = std::mem::take(&mut self.shards);
-        shards.clear();
-        self.interests.list(group, &mut shards);
-        shards
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::answer::BUSY;
 use super::ask::Origin;
-use super::outcome::stored;
+use super::publish::stored;
 use super::{Effects, ReadId, Rules};
 use crate::clock::Now;
 use crate::ids::ConversationId;

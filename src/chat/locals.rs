@@ -1,6 +1,6 @@
 //! The local half of groups: which sessions of this shard get a group's messages. Knows no rights and no history.
 
-use super::fanout::Job;
+use super::job::Job;
 use super::people::{Extras, People, Seat};
 use crate::ids::{ConnId, GroupName, Seq};
 use crate::slab::{Key, Slab};

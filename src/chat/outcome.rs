@@ -2,17 +2,15 @@
 
 use super::answer::{NOT_STORED, Refusal, UNKNOWN, frame};
 use super::ask::Origin;
-use super::conversation::Kind;
 use super::group::Change;
 use super::ids_window::{EntryId, State};
-use super::mail::Mail;
 use super::{Effects, Rules};
 use crate::clock::Now;
-use crate::frame::{Class, Frame, Frames};
-use crate::ids::{Seq, SessionId, ShardId, UserName};
+use crate::frame::Frame;
+use crate::ids::{Seq, SessionId, UserName};
 use crate::log::{Durability, MessageRecord, Outcome};
 use crate::metrics::Counter;
-use crate::wire::{Encoding, Event, Payload, StoredMessage, Target};
+use crate::wire::{Encoding, Event};
 use std::sync::Arc;
 
 /// An append under way.
@@ -42,20 +40,6 @@ pub(super) enum Appended {
 pub(super) enum Unresolved {
     Message { record: Arc<MessageRecord>, sender: SessionId },
     Change { user: UserName, joined: bool },
-}
-
-/// A record as the wire shows it.
-pub(super) fn stored(record: &MessageRecord) -> StoredMessage<'_> {
-    StoredMessage {
-        from: &record.from,
-        target: &record.target,
-        payload: Payload { kind: record.kind, bytes: &record.bytes },
-        id: record.id.as_deref(),
-        conversation: &record.conversation,
-        seq: record.seq,
-        prev: record.prev,
-        time: record.time,
-    }
 }
 
 fn ack<E: Effects>(
@@ -138,87 +122,6 @@ impl Rules {
             fx.count(Counter::Duplicates);
             if let Some(frame) = ack(record, durability, true, waiter.encoding, fx) {
                 self.answer(super::mail::Answer { session: waiter.session, frame }, fx);
-            }
-        }
-    }
-
-    /// Sends a committed message to everyone it is for: encoded once, one mail per shard.
-    fn publish<E: Effects>(
-        &mut self,
-        slot: u32,
-        record: &MessageRecord,
-        sender: SessionId,
-        ack: Option<Frame>,
-        fx: &mut E,
-    ) {
-        let frames = fx.encode(&Event::Message(stored(record)));
-        match (self.conversations.at(slot).map(|at| &at.kind), &record.target) {
-            (Some(&Kind::Private(homes)), Target::User(to)) => {
-                self.publish_private(record, to, homes, sender, &frames, ack, fx);
-            }
-            (Some(Kind::Group(_)), Target::Group(group)) => {
-                self.publish_group(group, record.seq, sender, &frames, ack, fx);
-            }
-            _ => {}
-        }
-    }
-
-    #[allow(clippy::too_many_arguments)]
-    fn publish_private<E: Effects>(
-        &mut self,
-        record: &MessageRecord,
-        to: &UserName,
-        homes: [ShardId; 2],
-        sender: SessionId,
-        frames: &Frames,
-        ack: Option<Frame>,
-        fx: &mut E,
-    ) {
-        let from = Some(&record.from);
-        let to = Some(to).filter(|to| **to != record.from);
-        let other = if homes[0] == sender.shard { homes[1] } else { homes[0] };
-        if other == sender.shard {
-            return self.private_to(other, to, from, sender, frames, ack, fx);
-        }
-        self.private_to(other, to, None, sender, frames, None, fx);
-        self.private_to(sender.shard, None, from, sender, frames, ack, fx);
-    }
-
-    #[allow(clippy::too_many_arguments)]
-    fn private_to<E: Effects>(
-        &mut self,
-        shard: ShardId,
-        to: Option<&UserName>,
-        from: Option<&UserName>,
-        sender: SessionId,
-        frames: &Frames,
-        ack: Option<Frame>,
-        fx: &mut E,
-    ) {
-        if shard == self.config.shard {
-            return self.private_here(to, from, sender, frames, ack.as_ref(), fx);
-        }
-        let (to, from, frames) = (to.cloned(), from.cloned(), frames.clone());
-        fx.mail(shard, Mail::Private { to, from, sender, frames, ack });
-    }
-
-    /// A private message for sessions of this shard.
-    pub(super) fn private_here<E: Effects>(
-        &mut self,
-        to: Option<&UserName>,
-        from: Option<&UserName>,
-        sender: SessionId,
-        frames: &Frames,
-        ack: Option<&Frame>,
-        fx: &mut E,
-    ) {
-        let sending = self.people.session(sender).map(|session| session.conn);
-        if let (Some(conn), Some(ack)) = (sending, ack) {
-            fx.send(conn, ack, Class::Reply);
-        }
-        for user in [to, from].into_iter().flatten() {
-            for _ in 0..self.people.send(user, sending, frames, Class::Stored, fx) {
-                fx.count(Counter::Delivered);
             }
         }
     }

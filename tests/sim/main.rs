@@ -16,7 +16,7 @@ fn seeds() -> std::ops::Range<u64> {
     match (number("LONGWIRE_SEED"), number("LONGWIRE_LONG")) {
         (Some(seed), _) => seed..seed + 1,
         (None, Some(long)) if long > 0 => 0..2000,
-        _ => 0..24,
+        _ => 0..12,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the logs hold and what follows from it. Checks each append and each commit.
 
-use longwire::ids::{ConversationId, Seq};
+use longwire::ids::{ConversationId, Parties, Seq};
 use longwire::log::{MessageRecord, Record};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -49,6 +49,13 @@ impl Truth {
         match record {
             Record::Message(message) => {
                 let (conversation, seq) = (message.conversation.clone(), message.seq.0);
+                if let Parties::Group(group) = conversation.parties() {
+                    assert!(
+                        self.was_member(group, message.from.as_str(), self.order),
+                        "{} is in",
+                        message.from
+                    );
+                }
                 let head = self.head.entry(conversation.clone()).or_default();
                 assert_eq!(message.prev.0, *head, "{conversation} {seq} names the one before it");
                 *head = seq;

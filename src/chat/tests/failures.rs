@@ -73,6 +73,18 @@ fn numbers_survive_eviction_and_a_clock_that_goes_back() {
 }
 
 #[test]
+fn a_number_that_was_not_stored_is_not_given_again_after_eviction() {
+    let mut world = World::with(1, |config| config.active_conversations_max = 1);
+    let (a, _) = pair(&mut world);
+    fate(&mut world, Some(Outcome::Failed));
+    world.ask(a, HELLO);
+    fate(&mut world, None);
+    world.send(a, r#"{"type":"message","to":"other","message":1}"#);
+    world.now.wall.0 -= 3_600_000;
+    assert_eq!(world.ask(a, HELLO)["prev"], 0);
+}
+
+#[test]
 fn commands_wait_for_an_activation_up_to_a_bound() {
     let mut world = World::new(1);
     let (a, _) = pair(&mut world);

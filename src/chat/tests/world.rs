@@ -5,7 +5,7 @@ use crate::claims::Claims;
 use crate::clock::Now;
 use crate::frame::{Class, Frame, Frames};
 use crate::ids::{
-    ConnId, ConversationId, DeviceName, Millis, PARTITIONS, PartitionId, SessionId, ShardId, UserName,
+    ConnId, ConversationId, DeviceName, Millis, PARTITIONS, PartitionId, Seq, SessionId, ShardId, UserName,
 };
 use crate::log::{Epoch, Log, MemoryLog, Outcome, Record, Refused, Ticket};
 use crate::metrics::{Counter, Counters};
@@ -35,6 +35,7 @@ pub(super) struct Shell {
     pub(super) log_full: bool,
     pub(super) accepting: bool,
     pub(super) mailed: u32,
+    given: HashMap<ConversationId, Seq>,
 }
 
 impl Shell {
@@ -58,6 +59,7 @@ impl Shell {
             log_full: false,
             accepting: true,
             mailed: 0,
+            given: HashMap::new(),
         }
     }
 }
@@ -89,7 +91,14 @@ impl Effects for Shell {
     }
 
     fn append(&mut self, partition: PartitionId, record: Record) -> Result<Ticket, Refused> {
-        if self.log_full { Err(Refused::Full) } else { self.log.append(partition, Epoch(1), record) }
+        if self.log_full {
+            return Err(Refused::Full);
+        }
+        if let Record::Message(message) = &record {
+            let given = self.given.insert(message.conversation.clone(), message.seq);
+            assert!(given < Some(message.seq), "no number is given twice");
+        }
+        self.log.append(partition, Epoch(1), record)
     }
 
     fn activate(&mut self, conversation: &ConversationId) {

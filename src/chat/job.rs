@@ -1,0 +1,107 @@
+//! What is under way to many sessions of one shard, each with a cursor. Knows neither groups nor turns.
+
+use super::Effects;
+use super::locals::Place;
+use super::people::People;
+use crate::frame::{Class, Frame, Frames};
+use crate::ids::{ConnId, Seq};
+use crate::limits::FANOUT_VISITS;
+use crate::metrics::Counter;
+
+/// The `seq` of what is not a message: later than everybody's `since`, earlier than nobody's.
+pub(super) const UNNUMBERED: Seq = Seq(u64::MAX);
+
+/// Whom a job leaves out.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Except {
+    Nobody,
+    /// The sending session.
+    Conn(ConnId),
+    /// All sessions of the user it is about.
+    User(u32),
+}
+
+/// One frame on its way to a group's sessions on this shard.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) seq: Seq,
+    pub(super) frames: Frames,
+    pub(super) class: Class,
+    pub(super) except: Except,
+    /// The sender's ack, sent when the job begins: acks and messages of one group keep their order.
+    pub(super) ack: Option<(ConnId, Frame)>,
+    pub(super) cursor: u32,
+    /// Fixed when the job is queued: who comes later reads the log.
+    pub(super) end: u32,
+}
+
+impl Job {
+    /// Tells everyone that messages are gone.
+    pub(super) fn resync(frames: &Frames, end: u32) -> Self {
+        let (frames, class) = (frames.clone(), Class::Reply);
+        Self { seq: UNNUMBERED, frames, class, except: Except::Nobody, ack: None, cursor: 0, end }
+    }
+
+    /// Makes up to `budget` sends; tells how many it made.
+    pub(super) fn run<E: Effects>(&mut self, places: &[Place], budget: u32, fx: &mut E) -> u32 {
+        if let Some((conn, ack)) = self.ack.take() {
+            fx.send(conn, &ack, Class::Reply);
+        }
+        let visits_end = self.end.min(self.cursor.saturating_add(budget.saturating_mul(FANOUT_VISITS)));
+        let mut sent = 0;
+        while self.cursor < visits_end && sent < budget {
+            let place = &places[self.cursor as usize];
+            self.cursor += 1;
+            let left_out = match self.except {
+                Except::Nobody => false,
+                Except::Conn(conn) => place.conn == conn,
+                Except::User(user) => place.user == user,
+            };
+            if place.since >= self.seq || left_out {
+                continue;
+            }
+            fx.send(place.conn, &self.frames.0[place.encoding.index()], self.class);
+            if self.class == Class::Stored {
+                fx.count(Counter::Delivered);
+            }
+            sent += 1;
+        }
+        sent
+    }
+
+    /// Messages that came when there was no room are gone: it tells so.
+    pub(super) fn is_resync(&self) -> bool {
+        self.class == Class::Reply
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.cursor >= self.end
+    }
+}
+
+/// One frame on its way to every session of the shard.
+#[derive(Debug)]
+pub(super) struct Sweep {
+    pub(super) frames: Frames,
+    pub(super) class: Class,
+    pub(super) except: Option<ConnId>,
+    pub(super) cursor: u32,
+    pub(super) end: u32,
+}
+
+impl Sweep {
+    /// Makes up to `budget` sends; tells how many it made.
+    pub(super) fn run<E: Effects>(&mut self, people: &People, budget: u32, fx: &mut E) -> u32 {
+        let visits_end = self.end.min(self.cursor.saturating_add(budget.saturating_mul(FANOUT_VISITS)));
+        let mut sent = 0;
+        while self.cursor < visits_end && sent < budget {
+            let at = people.sessions.at(self.cursor);
+            self.cursor += 1;
+            if let Some((_, session)) = at.filter(|(_, session)| Some(session.conn) != self.except) {
+                fx.send(session.conn, &self.frames.0[session.encoding.index()], self.class);
+                sent += 1;
+            }
+        }
+        sent
+    }
+}

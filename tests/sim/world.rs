@@ -64,7 +64,7 @@ impl World {
         let config = |shard| Config {
             shard,
             router: router.clone(),
-            limits: Limits { message_size: 1000, websocket_message_size: 1000 },
+            limits: Limits { message_size: 1000, websocket_message_size: 65_536 },
             heartbeat_ms: 25_000,
             group_open: true,
             group_event_max_members: 3,

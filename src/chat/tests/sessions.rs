@@ -18,7 +18,7 @@ fn signing_in_is_answered_with_the_limits() {
     assert_eq!(
         world.take(a),
         [json!({"type":"authenticated","id":"hello","user":"alice","session":session,"heartbeat":25000,
-            "time":START.0,"limits":{"messageSize":1000,"websocketMessageSize":2000}})]
+            "time":START.0,"limits":{"messageSize":1000,"websocketMessageSize":65536}})]
     );
 }
 

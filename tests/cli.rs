@@ -217,6 +217,50 @@ fn the_banner_names_the_real_addresses_and_sigterm_ends_with_0() {
 }
 
 #[test]
+fn a_stopping_server_says_when_to_come_back() {
+    let mut server = Running::start(&DEV, "try");
+    let address = server.address("ws://");
+    let stream = TcpStream::connect(&address).unwrap();
+    let (mut client, _) = tungstenite::client(format!("ws://{address}/"), stream).unwrap();
+    server.signal("TERM");
+    let message = client.read().unwrap();
+    let tungstenite::Message::Close(Some(close)) = message else { panic!("{message:?}") };
+    assert_eq!(u16::from(close.code), 3000);
+    assert!(close.reason.starts_with("retryAfter="), "{}", close.reason);
+    while client.read().is_ok() {}
+    assert_eq!(server.exit_code(Duration::from_secs(5)), Some(0));
+}
+
+#[test]
+fn the_shutdown_timeout_holds_and_a_second_signal_does_not_wait_for_it() {
+    let start = |timeout: &str| {
+        let server = Running::start(&[&DEV[..], &["--shutdown-timeout", timeout]].concat(), "try");
+        let address = server.address("ws://");
+        // This client upgrades and then neither reads nor answers.
+        let mut client = TcpStream::connect(&address).unwrap();
+        let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13";
+        write!(
+            client,
+            "GET / HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{key}\r\n\r\n"
+        )
+        .unwrap();
+        assert_eq!(client.read(&mut [0; 12]).unwrap(), 12);
+        server.signal("TERM");
+        (server, client)
+    };
+    let (mut patient, _client) = start("300ms");
+    assert_eq!(patient.exit_code(Duration::from_secs(5)), Some(0));
+    let (mut hurried, _client) = start("1h");
+    // The first signal must have been taken before the second one counts.
+    let mut told = String::new();
+    BufReader::new(hurried.child.stderr.take().unwrap()).read_line(&mut told).unwrap();
+    assert!(told.contains("a second signal"), "{told}");
+    hurried.signal("INT");
+    let code = hurried.exit_code(Duration::from_secs(5));
+    assert!(matches!(code, Some(0 | 130)), "{code:?}");
+}
+
+#[test]
 fn ctrl_c_ends_an_echo_server() {
     let mut server = Running::start(&["echo", "--listen", "127.0.0.1:0", "--connections", "1000"], "mode");
     assert!(!server.banner.contains("admin"), "{}", server.banner);
@@ -227,6 +271,10 @@ fn ctrl_c_ends_an_echo_server() {
 #[test]
 fn an_address_in_use_is_named_with_what_to_do() {
     let server = Running::start(&DEV, "try");
+    let clients = server.address("ws://");
+    let (code, _, error) = run(&["serve", "--dev", "--listen", &clients, "--admin-listen", "off"]);
+    let pid = format!("pid {}", server.child.id());
+    assert!(code == 1 && error.contains(&clients) && error.contains(&pid), "{error}");
     let admin = server.address("http://");
     let (code, _, error) = run(&["serve", "--dev", "--listen", "127.0.0.1:0", "--admin-listen", &admin]);
     assert!(code == 1 && error.contains(&admin) && error.contains("--admin-listen"), "{error}");

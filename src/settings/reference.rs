@@ -10,7 +10,8 @@ const INTRODUCTION: &str = "# Settings
 A setting is taken from its flag, else from its variable, else from the settings file, else it has its default.
 The file is TOML; `--config FILE` or `LONGWIRE_CONFIG` names it, `longwire genconfig > longwire.toml` writes one to
 start from, and `longwire checkconfig` checks what a server would be started with. An unknown key in the file and an
-unknown `LONGWIRE_*` variable refuse the start, so that a typing error is not a silent default.
+unknown `LONGWIRE_*` variable refuse the start, so that a typing error is not a silent default. (Kubernetes adds such
+variables for a service called longwire: set `enableServiceLinks: false`.)
 
 Sizes are bytes, or whole `KiB`, `MiB`, `GiB`; durations carry a unit (`50us`, `250ms`, `25s`, `24h`); lists are
 arrays in TOML and comma-separated elsewhere. A `-` stands for no default.

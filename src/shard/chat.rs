@@ -335,6 +335,10 @@ impl App for Chat {
         busy || self.io.mailroom.is_spilling()
     }
 
+    fn end_by(&self) -> Option<u64> {
+        self.end_by
+    }
+
     fn is_finished(&self, net: &Plane) -> bool {
         self.end_by.is_some_and(|end| net.is_empty() || self.now.uptime >= end)
     }

@@ -85,6 +85,10 @@ impl App for Echo {
         net.is_draining() && net.drain_slice()
     }
 
+    fn end_by(&self) -> Option<u64> {
+        self.end_by
+    }
+
     fn is_finished(&self, net: &Plane) -> bool {
         self.end_by.is_some_and(|end| net.is_empty() || self.now.uptime >= end)
     }

@@ -21,6 +21,9 @@ pub trait App: Handler {
     /// Whatever is to be done once a turn; true if there is more to do at once.
     fn turn(&mut self, net: &mut Plane) -> bool;
 
+    /// Uptime (ms) by which a shard that goes down ends, whoever has not closed yet.
+    fn end_by(&self) -> Option<u64>;
+
     /// Whether the shard has come to its end.
     fn is_finished(&self, net: &Plane) -> bool;
 }
@@ -60,7 +63,7 @@ pub async fn run<A: App>(
         if net.is_ready() || bell.has_mail() || spin.wait(|| net.is_ready() || bell.has_mail()) {
             continue;
         }
-        net.arm_timer();
+        net.arm_timer(app.end_by());
         net.listen_for_events(true);
         bell.park();
         // Submits the timer; what came in between ends the sleep before it begins.

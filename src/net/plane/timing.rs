@@ -111,9 +111,10 @@ impl Plane {
         [sign_in, close, sweep].into_iter().flatten().min()
     }
 
-    /// Arms the ring's timer for the next deadline, before a sleep; an earlier one that is armed is kept.
-    pub fn arm_timer(&mut self) {
-        let Some(next) = self.next_deadline() else { return };
+    /// Arms the ring's timer for the next deadline, the shard's own included, before a sleep; an earlier one that is
+    /// armed is kept.
+    pub fn arm_timer(&mut self, own: Option<u64>) {
+        let Some(next) = self.next_deadline().into_iter().chain(own).min() else { return };
         match self.timer_at {
             Some(armed) if armed <= next => {}
             Some(_) => self.rings[0].stop_timer(),

@@ -204,3 +204,18 @@ fn the_accept_key_is_the_rfcs() {
     let response = accept(&upgrade("GET / HTTP/1.1", &[]));
     assert!(String::from_utf8(response).unwrap().contains(&derive_accept_key(KEY.as_bytes())));
 }
+
+#[test]
+fn a_damaged_request_is_answered_or_granted_and_never_a_panic() {
+    let whole = head("GET /ws?token=a%20b HTTP/1.1", &fields("", &["Origin: http://localhost:9501"]));
+    for at in 0..whole.len() {
+        for byte in 0..=255_u8 {
+            let mut damaged = whole.clone();
+            damaged[at] = byte;
+            if let Head::Answer { response, status } = parse_request(&damaged, &RULES) {
+                let line = format!("HTTP/1.1 {status} ");
+                assert!(response.starts_with(line.as_bytes()), "byte {byte:x} at {at}");
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! A frame that lies whole in its receive buffer is decoded without a single allocation, and so is a header.
+#![allow(unsafe_code)]
+
+use longwire::net::frame::{self, Opcode};
+use longwire::net::inbound::{Inbound, Limits, Received};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::hint::black_box;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Counts what each thread allocates.
+struct Counting;
+
+// SAFETY: every call goes to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller keeps `alloc`'s contract, which is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as above; the pointer came from `alloc` here, so from `System`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// The allocations that `work` makes on this thread.
+fn allocations(work: impl FnOnce()) -> usize {
+    let before = ALLOCATIONS.get();
+    work();
+    ALLOCATIONS.get() - before
+}
+
+fn client_frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mask = [0x37, 0xfa, 0x21, 0x3d];
+    let mut bytes = vec![first, 0x80 | 126];
+    if payload.len() <= 125 {
+        bytes[1] = 0x80 | payload.len() as u8;
+    } else {
+        bytes.extend_from_slice(&(payload.len() as u16).to_be_bytes());
+    }
+    bytes.extend_from_slice(&mask);
+    bytes.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, key)| byte ^ key));
+    bytes
+}
+
+fn drain(inbound: &mut Inbound, bytes: &mut [u8]) -> usize {
+    let (mut at, mut count) = (0, 0);
+    let limits = Limits { message_max: 65_536 };
+    while let Some(received) = inbound.next(bytes, &mut at, &limits).expect("valid frames") {
+        if let Received::Message { payload, .. } | Received::Ping(payload) = received {
+            black_box(payload);
+        }
+        count += 1;
+    }
+    count
+}
+
+#[test]
+fn whole_frames_cost_no_allocation() {
+    let mut buffer = [
+        client_frame(0x81, b"ascii"),
+        client_frame(0x81, "grüße 😀".as_bytes()),
+        client_frame(0x82, &[0xff; 3000]),
+        client_frame(0x89, b"ping"),
+        client_frame(0x8a, b""),
+        client_frame(0x81, &[b'x'; 700]),
+        client_frame(0x88, b"\x03\xe8bye"),
+    ]
+    .concat();
+    let mut inbound = Inbound::default();
+    let mut count = 0;
+    assert_eq!(allocations(|| count = drain(&mut inbound, &mut buffer)), 0);
+    assert_eq!(count, 7);
+    assert_eq!(inbound.held_bytes(), 0);
+}
+
+#[test]
+fn a_message_in_pieces_costs_two_allocations_and_leaves_none() {
+    let mut bytes = client_frame(0x81, &[b'x'; 3000]);
+    let (head, tail) = bytes.split_at_mut(2000);
+    let mut inbound = Inbound::default();
+    let mut count = 0;
+    let cost = allocations(|| count = drain(&mut inbound, head) + drain(&mut inbound, tail));
+    // The assembly, and its data, whose growth to all of the frame is one more.
+    assert!(cost <= 3, "{cost} allocations");
+    assert_eq!(count, 1);
+    assert_eq!(inbound.held_bytes(), 0);
+}
+
+#[test]
+fn a_frame_is_encoded_into_a_used_scratch_for_free() {
+    let mut scratch = Vec::with_capacity(4096);
+    let cost = allocations(|| {
+        for _ in 0..3 {
+            frame::begin(&mut scratch);
+            scratch.extend_from_slice(&[b'x'; 1000]);
+            black_box(frame::finish(&mut scratch, Opcode::Text));
+        }
+    });
+    assert_eq!(cost, 0);
+}

@@ -159,7 +159,11 @@ struct Rendezvous {
 /// [`StartError`]; nothing is left running then.
 pub fn launch(plan: &Plan) -> Result<Server, StartError> {
     let limit = capacity::raise_file_limit();
-    preflight::check().map_err(StartError::Preflight)?;
+    // On a thread of its own: what its rings leave to do ends with it, and interrupts no system call of the caller's.
+    let checked = std::thread::spawn(preflight::check).join();
+    checked
+        .map_err(|_| StartError::Core(io::Error::other("the check of the kernel ended early")))?
+        .map_err(StartError::Preflight)?;
     let capacity = Capacity::plan(plan.connections, plan.cores.len(), limit);
     let (listeners, lock) = listen_on_all(plan.listen, plan.cores.len())?;
     let address = listeners[0].address();

@@ -24,6 +24,8 @@ pub(super) struct Fan {
     rotation: VecDeque<Work>,
     pub(super) slice_left: u32,
     pub(super) jobs: usize,
+    /// [`FANOUT_JOBS`], less in tests.
+    pub(super) max_jobs: usize,
     resync: Option<Frames>,
     pub(super) broadcast: Option<Sweep>,
     missed: Option<Sweep>,
@@ -37,6 +39,7 @@ impl Fan {
             rotation: VecDeque::new(),
             slice_left: slice,
             jobs: 0,
+            max_jobs: FANOUT_JOBS,
             resync: None,
             broadcast: None,
             missed: None,
@@ -62,7 +65,7 @@ impl Fan {
             }
             self.rotation.push_back(Work::Group(key));
         }
-        let full = self.jobs >= FANOUT_JOBS;
+        let full = self.jobs >= self.max_jobs;
         if let Some(resync) = self.resync.as_ref().filter(|_| full) {
             // Ephemeral ones are gone, stored ones are read again after one `resync`; acks go on in order.
             if job.class == Class::Stored && !local.lost {
@@ -144,7 +147,7 @@ impl Rules {
 
     fn queue<E: Effects>(&mut self, group: &GroupName, job: Job, fx: &mut E) {
         fx.count(Counter::FanOuts);
-        if self.fan.jobs >= FANOUT_JOBS {
+        if self.fan.jobs >= self.fan.max_jobs {
             self.resync_frames(fx);
         }
         let Some(key) = self.locals.find(group) else {

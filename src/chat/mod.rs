@@ -3,7 +3,7 @@
 //! One [`Rules`] per shard, in two roles. As *home of users* it holds sessions ([`people`]), answers what needs nobody
 //! else ([`command`]) and brings messages to sessions ([`fanout`]). As *home of conversations* it gives messages their
 //! numbers ([`sequence`]), waits for the log ([`outcome`]), brings what is committed to its shards ([`publish`]) and keeps
-//! groups ([`group`]).
+//! groups ([`group`], [`join`]).
 //!
 //! Three invariants: a conversation has one sequencer; an ack implies the durability it names; within a conversation
 //! a session sees strictly growing `seq`.
@@ -21,6 +21,7 @@ mod history;
 mod ids_window;
 mod interest;
 mod job;
+mod join;
 mod locals;
 pub mod mail;
 mod membership;

@@ -2,8 +2,8 @@
 
 use super::answer::{NOT_STORED, Refusal, UNKNOWN, frame};
 use super::ask::Origin;
-use super::group::Change;
 use super::ids_window::{EntryId, State};
+use super::join::Change;
 use super::{Effects, Rules};
 use crate::clock::Now;
 use crate::frame::Frame;

@@ -144,23 +144,20 @@ impl Rules {
     ) {
         match first.state {
             State::Done(durability) => self.ack_again(origin, conversation, first, durability, fx),
-            State::Pending(ticket) => self.wait_for(ticket, origin, "message", fx),
+            State::Pending(ticket) => {
+                if !self.wait_for(ticket, origin) {
+                    self.refused(origin, "message", BUSY, fx);
+                }
+            }
             State::Gone => {}
         }
     }
 
-    /// Answers together with an append under way.
-    pub(super) fn wait_for<E: Effects>(
-        &mut self,
-        ticket: Ticket,
-        origin: &Origin,
-        command: &str,
-        fx: &mut E,
-    ) {
-        match self.pending.get_mut(&ticket) {
-            Some(pending) if pending.waiters.len() < COMMIT_WAITERS => pending.waiters.push(origin.clone()),
-            _ => self.refused(origin, command, BUSY, fx),
-        }
+    /// Lets someone be answered together with an append under way, unless too many are.
+    pub(super) fn wait_for(&mut self, ticket: Ticket, origin: &Origin) -> bool {
+        let pending = self.pending.get_mut(&ticket);
+        let room = pending.filter(|pending| pending.waiters.len() < COMMIT_WAITERS);
+        room.map(|pending| pending.waiters.push(origin.clone())).is_some()
     }
 
     pub(super) fn ack_again<E: Effects>(

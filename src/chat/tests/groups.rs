@@ -246,6 +246,28 @@ fn fan_out_is_sliced_and_keeps_the_order_of_acks_and_messages() {
 }
 
 #[test]
+fn past_the_bound_of_jobs_members_are_told_to_resync_and_acks_go_on() {
+    let mut world = World::with(1, |config| config.fanout_slice = 2);
+    let clients = members(&mut world, &["a", "b", "c", "d"]);
+    world.rules[0].fan.max_jobs = 5;
+    (0..10).for_each(|n| world.post(clients[0], &say(n)));
+    world.commit();
+    world.post(clients[1], r#"{"type":"typing","group":"g"}"#);
+    world.settle();
+    let acks = world.take(clients[0]);
+    let seqs: Vec<u64> = acks.iter().filter_map(|event| event["seq"].as_u64()).collect();
+    assert!(seqs.len() == 10 && seqs.is_sorted(), "{acks:?}");
+    for client in &clients[1..] {
+        let types = world.types(*client);
+        assert_eq!(types, ["message", "message", "message", "message", "message", "resync"]);
+    }
+    assert_eq!((world.types(clients[0]), world.count(Counter::Resyncs)), (vec![], 4));
+    assert_eq!(world.rules[0].gauges().fanout_jobs, 0);
+    world.send(clients[0], &say(11));
+    assert_eq!(world.types(clients[1]), ["message"], "and then it goes on");
+}
+
+#[test]
 fn groups_take_turns() {
     let mut world = World::with(1, |config| {
         config.fanout_slice = 8;

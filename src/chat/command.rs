@@ -87,12 +87,14 @@ impl Rules {
             if !self.config.group_open && !claims.contains(group) {
                 return self.refused(&origin, "joinGroup", MAY_NOT_JOIN, fx);
             }
-            if user.groups().len() + user.joining as usize >= self.config.groups_per_user as usize {
+            let groups = user.groups().len() + usize::from(user.joining);
+            if groups >= self.config.groups_per_user as usize {
                 return self.refused(&origin, "joinGroup", TOO_MANY_GROUPS, fx);
             }
         }
         let home = self.config.router.home_of_group(group);
-        if home != self.config.shard && !fx.accepts(home) {
+        let closed = home != self.config.shard && !fx.accepts(home);
+        if closed || user.joining == u16::MAX {
             return self.refused(&origin, "joinGroup", BUSY, fx);
         }
         // Counted until `Joined` or `NotJoined` comes back: joins under way cannot get past the limit together.

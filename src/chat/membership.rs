@@ -17,7 +17,7 @@ impl Rules {
     ) -> bool {
         let slot = self.people.enter(user);
         if let Some(user) = self.people.users.at_mut(slot) {
-            user.joining -= u32::from(answer.is_some() && user.joining > 0);
+            user.joining -= u16::from(answer.is_some() && user.joining > 0);
             let groups = user.groups.get_or_insert_default();
             if !groups.iter().any(|membership| membership.group == *group) {
                 groups.push(Membership { group: group.clone(), since });
@@ -40,7 +40,7 @@ impl Rules {
     pub(super) fn not_joined_here<E: Effects>(&mut self, user: &UserName, answer: &Answer, fx: &mut E) {
         if let Some(slot) = self.people.find(user) {
             if let Some(user) = self.people.users.at_mut(slot) {
-                user.joining -= u32::from(user.joining > 0);
+                user.joining -= u16::from(user.joining > 0);
             }
             self.people.release(slot);
         }

@@ -1,8 +1,9 @@
 //! The users and sessions at home on this shard. Knows no groups' content, no conversations, no mail.
 
 use crate::claims::Claims;
+use crate::clock::EPOCH_2020;
 use crate::frame::{Class, Frames};
-use crate::ids::{ConnId, DeviceName, GroupName, Seq, SessionId, ShardId, UserName};
+use crate::ids::{ConnId, DeviceName, GroupName, Millis, Seq, SessionId, ShardId, UserName};
 use crate::slab::{Key, Slab};
 use crate::wire::Encoding;
 use hashbrown::{DefaultHashBuilder, HashTable};
@@ -12,8 +13,24 @@ use super::Effects;
 
 /// Ends a list of slots.
 pub(super) const NONE: u32 = u32::MAX;
-/// The `expires` of a session whose credential never ends.
-pub(super) const NEVER: u64 = u64::MAX;
+/// When a credential ends, in seconds since 2020, rounded up: half of what milliseconds would take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Deadline(u32);
+
+impl Deadline {
+    const NEVER: Self = Self(u32::MAX);
+
+    fn new(expires: Option<Millis>) -> Self {
+        let seconds = |at: Millis| at.0.saturating_sub(EPOCH_2020.0).div_ceil(1000);
+        expires.map_or(Self::NEVER, |at| Self(u32::try_from(seconds(at)).unwrap_or(u32::MAX)))
+    }
+
+    /// The milliseconds left, if it ever ends.
+    pub(super) fn left(self, now: Millis) -> Option<u64> {
+        let at = EPOCH_2020.0 + u64::from(self.0) * 1000;
+        (self != Self::NEVER).then(|| at.saturating_sub(now.0))
+    }
+}
 
 /// A signed-in device. Idle ones are what the server holds most of: every byte counts.
 #[derive(Debug)]
@@ -22,8 +39,7 @@ pub(super) struct Session {
     pub(super) user: u32,
     /// The user's next session.
     pub(super) next: u32,
-    /// When the credential ends (ms since the epoch), or [`NEVER`].
-    pub(super) expires: u64,
+    pub(super) expires: Deadline,
     pub(super) device: Option<DeviceName>,
     pub(super) extras: Option<Box<Extras>>,
     pub(super) encoding: Encoding,
@@ -62,16 +78,16 @@ pub(super) struct User {
     pub(super) name: UserName,
     /// The newest session, or [`NONE`].
     pub(super) first: u32,
-    pub(super) sessions: u32,
+    pub(super) sessions: u16,
     /// Joins asked and not yet answered: they count against the user's limit of groups.
-    pub(super) joining: u32,
+    pub(super) joining: u16,
     /// Boxed for the many users without: 8 bytes instead of 24.
     #[allow(clippy::box_collection)]
     pub(super) groups: Option<Box<Vec<Membership>>>,
 }
 
-// An idle session costs its slot, its user's slot and an index entry, with a generation each: 140 bytes together.
-const _: () = assert!(size_of::<Session>() <= 64 && size_of::<User>() <= 48);
+// An idle session costs its slot, its user's slot and an index entry, with a generation each: 124 bytes together.
+const _: () = assert!(size_of::<Session>() <= 56 && size_of::<User>() <= 40);
 
 impl User {
     pub(super) fn groups(&self) -> &[Membership] {
@@ -165,7 +181,7 @@ impl People {
             conn,
             user,
             next,
-            expires: NEVER,
+            expires: Deadline::NEVER,
             device,
             extras: None,
             encoding,
@@ -184,7 +200,7 @@ impl People {
     /// Gives a session what its credential says.
     pub(super) fn grant(&mut self, key: Key, claims: Claims) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        session.expires = claims.expires.map_or(NEVER, |expires| expires.0);
+        session.expires = Deadline::new(claims.expires);
         session.broadcast = claims.broadcast;
         session.warned = false;
         match &mut session.extras {

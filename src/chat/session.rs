@@ -1,6 +1,6 @@
 //! A session's life: sign-in, refresh, expiry, close. Knows no conversation.
 
-use super::people::{NEVER, Session};
+use super::people::Session;
 use super::{Effects, Rules};
 use crate::claims::Claims;
 use crate::clock::Now;
@@ -35,7 +35,7 @@ impl Rules {
         }
         let known = self.people.find(&name);
         let sessions = known.and_then(|user| self.people.user(user)).map_or(0, |user| user.sessions);
-        if sessions >= self.config.user_connection_limit {
+        if u32::from(sessions) >= self.config.user_connection_limit || sessions == u16::MAX {
             fx.close(conn, CloseCode::ConnectionLimit, "this user has too many connections");
             return None;
         }
@@ -121,10 +121,7 @@ impl Rules {
         let Some(key) = self.people.key(session) else { return };
         let warn = WARN_AT_LEAST_MS.max(2 * self.config.heartbeat_ms);
         let Some(session) = self.people.sessions.get_mut(key) else { return };
-        if session.expires == NEVER {
-            return;
-        }
-        let left = session.expires.saturating_sub(now.wall.0);
+        let Some(left) = session.expires.left(now.wall) else { return };
         if left == 0 {
             fx.close(session.conn, CloseCode::Expired, "the token has expired");
             self.end(key, fx);

@@ -8,12 +8,11 @@ use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, IntoRawFd};
 use std::time::Duration;
 
-/// A foreign wake reaches a busy executor only at its preempt timer; the loop itself drains its mail every turn.
-const PREEMPT: Duration = Duration::from_millis(1);
+/// glommio 0.9 parks for good when its preempt timer expires after it looked for events and before it ran a task: it takes
+/// "ran nothing" for "has nothing to run". A timer that never expires cannot; [`breathe`] lets other tasks run instead.
+const PREEMPT: Duration = Duration::from_secs(3600);
 /// glommio's registered buffers, which we use for nothing but eight bytes (bytes).
 const IO_MEMORY: usize = 64 * 1024;
-/// glommio's own rings carry one read at a time (entries).
-const RING_DEPTH: usize = 16;
 
 /// A running executor.
 #[derive(Debug)]
@@ -33,7 +32,6 @@ impl Host {
             .name(name)
             .preempt_timer(PREEMPT)
             .io_memory(IO_MEMORY)
-            .ring_depth(RING_DEPTH)
             .spawn(shard)
             .map(Self)
             .map_err(|error| io::Error::other(format!("core {core}: {error}")))
@@ -75,7 +73,53 @@ impl Bed {
     }
 }
 
-/// Lets glommio's other tasks run if their time has come.
-pub(super) async fn yield_if_needed() {
-    glommio::yield_if_needed().await;
+/// Lets the executor's other tasks run.
+pub(super) async fn breathe() {
+    glommio::executor().yield_task_queue_now().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::event::{EventfdFlags, eventfd};
+    use std::os::fd::AsFd;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Instant;
+
+    const WAKES: u64 = 1500;
+
+    /// Busy for up to a millisecond, breathing, as a shard's loop is.
+    async fn busy(wake: u64) {
+        let until = Instant::now() + Duration::from_micros(wake * 7919 % 1000);
+        while Instant::now() < until {
+            breathe().await;
+        }
+    }
+
+    #[test]
+    fn a_shard_is_never_left_asleep() {
+        let core = affinity::get_thread_affinity().unwrap()[0];
+        let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC).unwrap());
+        let heard = Arc::new(AtomicU64::new(0));
+        let (rung, seen) = (Arc::clone(&bell), Arc::clone(&heard));
+        let shard = move || async move {
+            let bed = Bed::new(rung.as_fd())?;
+            while seen.load(Ordering::SeqCst) < WAKES {
+                bed.sleep().await?;
+                busy(seen.fetch_add(1, Ordering::SeqCst)).await;
+            }
+            Ok(())
+        };
+        let host = Host::start(core, "sleeper", shard).unwrap();
+        for wake in 1..=WAKES {
+            rustix::io::write(&*bell, &1u64.to_ne_bytes()).unwrap();
+            let rung_at = Instant::now();
+            while heard.load(Ordering::SeqCst) < wake {
+                assert!(rung_at.elapsed() < Duration::from_secs(10), "asleep for good at wake {wake}");
+                std::thread::yield_now();
+            }
+        }
+        host.join().unwrap();
+    }
 }

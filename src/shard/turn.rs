@@ -9,6 +9,9 @@ use crate::net::plane::{Handler, Plane};
 use std::io;
 use std::time::Instant;
 
+/// A busy loop lets the executor's other tasks run this often (ms).
+const BREATHE_MS: u64 = 10;
+
 /// What runs on a core, above the plane.
 pub trait App: Handler {
     /// The time of this turn, before anything else in it.
@@ -42,6 +45,7 @@ pub async fn run<A: App>(
     let bed = Bed::new(mailbox.bell().fd())?;
     let mut completions = Vec::new();
     let mut scratch = Vec::new();
+    let mut breathe_at = 0;
     loop {
         let now = clock.now();
         app.begin(now);
@@ -56,7 +60,10 @@ pub async fn run<A: App>(
             return Ok(());
         }
         if busy {
-            host::yield_if_needed().await;
+            if now.uptime >= breathe_at {
+                breathe_at = now.uptime + BREATHE_MS;
+                host::breathe().await;
+            }
             continue;
         }
         let bell = mailbox.bell();

@@ -84,10 +84,10 @@ mod tests {
     use rustix::event::{EventfdFlags, eventfd};
     use std::os::fd::AsFd;
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
     use std::time::Instant;
 
-    const WAKES: u64 = 1500;
+    const WAKES: u64 = 400;
 
     /// Busy for up to a millisecond, breathing, as a shard's loop is.
     async fn busy(wake: u64) {
@@ -112,6 +112,15 @@ mod tests {
             Ok(())
         };
         let host = Host::start(core, "sleeper", shard).unwrap();
+        // Someone else on the same core: the executor is taken off it at the worst moments.
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let rival = std::thread::spawn(move || {
+            affinity::set_thread_affinity([core]).unwrap();
+            while !stopped.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
+        });
         for wake in 1..=WAKES {
             rustix::io::write(&*bell, &1u64.to_ne_bytes()).unwrap();
             let rung_at = Instant::now();
@@ -120,6 +129,8 @@ mod tests {
                 std::thread::yield_now();
             }
         }
+        stop.store(true, Ordering::Relaxed);
+        rival.join().unwrap();
         host.join().unwrap();
     }
 }

@@ -135,6 +135,9 @@ impl Server {
     }
 }
 
+/// How long the other shards may take to close when one has failed.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// What one core's thread starts with.
 struct Seed {
     me: ShardId,
@@ -145,6 +148,7 @@ struct Seed {
     listener: Listener,
     mailbox: Mailbox,
     peers: Vec<Address>,
+    control: Control,
 }
 
 /// How a core tells that its rings are there, and learns of the others'.
@@ -174,6 +178,7 @@ pub fn launch(plan: &Plan) -> Result<Server, StartError> {
     let (mailboxes, peers): (Vec<_>, Vec<_>) = boxes.into_iter().unzip();
     let router = Router::new(random_key(), plan.cores.len() as u16);
     let clock = Clock::new(Instant::now());
+    let control = Control::new(peers.clone());
     let (ready, arrivals) = flume::unbounded();
     let mut gates = Vec::new();
     let mut hosts = Vec::new();
@@ -181,7 +186,8 @@ pub fn launch(plan: &Plan) -> Result<Server, StartError> {
         let me = ShardId(index as u16);
         let (plan, router, peers) = (plan.clone(), router.clone(), peers.clone());
         let core = plan.cores[index];
-        let seed = Seed { me, plan, router, clock, capacity, listener, mailbox, peers };
+        let seed =
+            Seed { me, plan, router, clock, capacity, listener, mailbox, peers, control: control.clone() };
         let (gate, go) = flume::bounded(1);
         gates.push(gate);
         let meet = Rendezvous { ready: ready.clone(), go };
@@ -196,7 +202,7 @@ pub fn launch(plan: &Plan) -> Result<Server, StartError> {
         // A core that has ended meanwhile reports it through `join`.
         let _ = gate.send(Arc::clone(&rings));
     }
-    Ok(Server { address, capacity, control: Control::new(peers), hosts, router, _lock: lock })
+    Ok(Server { address, capacity, control, hosts, router, _lock: lock })
 }
 
 fn listen_on_all(address: SocketAddr, cores: usize) -> Result<(Vec<Listener>, AddressLock), StartError> {
@@ -251,7 +257,13 @@ impl Seed {
         let _ = meet.ready.send((self.me, Ok(addresses)));
         // Without a word from the launcher the start has failed elsewhere.
         let Ok(shards) = meet.go.recv() else { return Ok(()) };
-        self.run(plane, shards).await
+        let control = self.control.clone();
+        let end = self.run(plane, shards).await;
+        if end.is_err() {
+            // A server that has lost a shard has lost its users: the others close, and `join` tells why.
+            control.drain(LAST_WORDS);
+        }
+        end
     }
 
     fn plane(&self) -> io::Result<Plane> {

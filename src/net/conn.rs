@@ -39,7 +39,7 @@ impl Flags {
     pub const PEER_CLOSED: Self = Self(1 << 4);
     /// Its descriptor is on the way to another ring.
     pub const MOVE: Self = Self(1 << 5);
-    /// Our direction is shut down.
+    /// Our direction is being shut down.
     pub const SHUT: Self = Self(1 << 6);
     /// It is paused by the shard, which resumes it when other shards have caught up.
     pub const HELD: Self = Self(1 << 7);

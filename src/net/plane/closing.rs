@@ -6,6 +6,7 @@ use crate::limits::CLOSE_TIMEOUT_MS;
 use crate::metrics::Counter;
 use crate::net::frame;
 use crate::net::inbound::ProtocolError;
+use crate::net::ring::{Op, Token};
 use crate::wire::CloseCode;
 
 /// Connections closed in one turn while draining (number).
@@ -77,7 +78,18 @@ impl Plane {
         } else if conn.state == State::Lingering && !conn.flags.has(Flags::SHUT) {
             conn.flags.set(Flags::SHUT);
             let (ring, slot) = (usize::from(conn.ring), conn.slot);
-            self.rings[ring].shutdown_write(slot);
+            self.rings[ring].shutdown_write(slot, Token::new(Op::Shut, id));
+        }
+    }
+
+    /// Our direction is shut down: a connection that ended meanwhile may give its slot away now.
+    pub(super) fn shut(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id.into()) else { return };
+        conn.flags.clear(Flags::SHUT);
+        if conn.state == State::Gone {
+            let (ring, slot) = (usize::from(conn.ring), conn.slot);
+            self.rings[ring].close(slot);
+            self.release(id);
         }
     }
 
@@ -112,9 +124,12 @@ impl Plane {
         conn.inbound = Default::default();
         conn.early = None;
         let (ring, slot) = (usize::from(conn.ring), conn.slot);
+        let shutting = conn.flags.has(Flags::SHUT);
         self.assembly = self.assembly.saturating_sub(held);
-        self.rings[ring].close(slot);
-        self.release(id);
+        if !shutting {
+            self.rings[ring].close(slot);
+            self.release(id);
+        }
     }
 
     /// Begins to go down: accepts nothing more and closes all connections with 3000, a slice a turn.

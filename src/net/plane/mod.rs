@@ -235,6 +235,7 @@ impl Plane {
                 Some(Op::Send) => self.sent(completion),
                 Some(Op::Move) => self.move_done(completion),
                 Some(Op::Timer) => self.timer_at = None,
+                Some(Op::Shut) => self.shut(completion.token.conn()),
                 // Only failures come back: the target was already gone.
                 Some(Op::Close) | None => {}
             }
@@ -260,7 +261,7 @@ impl Plane {
 
     /// Frees the slot of a connection that is gone, once nothing of it is under way any more.
     fn release(&mut self, id: ConnId) {
-        let busy = Flags::RECV.and(Flags::SEND).and(Flags::MOVE);
+        let busy = Flags::RECV.and(Flags::SEND).and(Flags::MOVE).and(Flags::SHUT);
         let Some(conn) = self.conn(id) else { return };
         if conn.state != State::Gone || conn.flags.has(busy) {
             return;

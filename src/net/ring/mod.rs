@@ -291,10 +291,11 @@ impl Ring {
         self.push(&entry.user_data(Token::bare(Op::Close).0));
     }
 
-    /// Ends our direction of a connection; what was sent still arrives.
-    pub fn shutdown_write(&mut self, slot: u32) {
+    /// Ends our direction of a connection; what was sent still arrives. The kernel does this on another thread, which looks the
+    /// slot up only then: until the completion the slot must not be closed, or the next connection in it is shut.
+    pub fn shutdown_write(&mut self, slot: u32, token: Token) {
         let entry = opcode::Shutdown::new(Fixed(slot), libc::SHUT_WR).build();
-        self.push(&entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(Token::bare(Op::Close).0));
+        self.push(&entry.user_data(token.0));
     }
 
     /// Ends everything under way on a slot and frees it.

@@ -18,6 +18,8 @@ pub enum Op {
     Close,
     /// The loop's own timer.
     Timer,
+    /// A connection whose sending side was shut down.
+    Shut,
 }
 
 /// An operation and its connection, packed.
@@ -44,6 +46,7 @@ impl Token {
             4 => Op::Move,
             5 => Op::Close,
             6 => Op::Timer,
+            7 => Op::Shut,
             _ => return None,
         })
     }
@@ -61,7 +64,7 @@ mod tests {
     #[test]
     fn packs_and_unpacks() {
         let conn = ConnId { index: u32::MAX, generation: 0x00ff_ffff };
-        for op in [Op::Accept, Op::Recv, Op::Send, Op::Move, Op::Close, Op::Timer] {
+        for op in [Op::Accept, Op::Recv, Op::Send, Op::Move, Op::Close, Op::Timer, Op::Shut] {
             let token = Token::new(op, conn);
             assert_eq!((token.op(), token.conn()), (Some(op), conn));
         }

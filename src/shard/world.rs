@@ -106,7 +106,6 @@ impl Effects for World<'_> {
             None => self.io.log.open(partition)?,
         };
         self.io.epochs[usize::from(partition.0)] = Some(epoch);
-        self.net.counters.count(Counter::Appended);
         self.io.log.append(partition, epoch, record)
     }
 

@@ -1,11 +1,14 @@
 //! A server in this process and real clients of it (tungstenite's), for tests that keep one promise each.
 #![allow(dead_code, unreachable_pub)] // each test is a crate and uses its own part of it
 
+pub mod raw;
+
 use longwire::admin::Shards;
-use longwire::ids::{ShardId, UserName};
+use longwire::auth::Verifier;
+use longwire::ids::{GroupName, ShardId, UserName};
 use longwire::metrics::{Counter, Counters, Gauge, Snapshot};
 use longwire::settings::Settings;
-use longwire::shard::{AppKind, Plan, Server, launch};
+use longwire::shard::{AppKind, Control, Plan, Server, launch};
 use serde_json::{Value, json};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -15,6 +18,19 @@ use tungstenite::{Error, Message, WebSocket};
 
 /// Ten times what anything here takes on a busy machine: a test that waits this long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a test's server is started with: an ephemeral port, and shards that share cores if they must.
+pub fn plan(app: AppKind, shards: usize, settings: &[(&str, &str)]) -> Plan {
+    let allowed = affinity::get_thread_affinity().expect("the cores of this process");
+    Plan {
+        listen: "127.0.0.1:0".parse().expect("an address"),
+        cores: (0..shards).map(|n| allowed[n % allowed.len()]).collect(),
+        connections: 4000,
+        settings: Arc::new(Settings::with(settings.iter().copied()).expect("settings of a test")),
+        verifier: None,
+        app,
+    }
+}
 
 /// A running server; it stops when dropped.
 pub struct TestServer {
@@ -34,18 +50,22 @@ impl TestServer {
     }
 
     fn start(app: AppKind, shards: usize, settings: &[(&str, &str)]) -> Self {
-        let settings = Settings::with(settings.iter().copied()).expect("settings of a test");
-        let allowed = affinity::get_thread_affinity().expect("the cores of this process");
-        let plan = Plan {
-            listen: "127.0.0.1:0".parse().expect("an address"),
-            cores: (0..shards).map(|n| allowed[n % allowed.len()]).collect(),
-            connections: 4000,
-            settings: Arc::new(settings),
-            verifier: None,
-            app,
-        };
+        Self::launch(&plan(app, shards, settings))
+    }
+
+    /// A chat server with room for so many connections only.
+    pub fn small(shards: usize, connections: usize) -> Self {
+        Self::launch(&Plan { connections, ..plan(AppKind::Chat, shards, &[("server.dev", "true")]) })
+    }
+
+    /// A chat server that takes tokens only.
+    pub fn with_tokens(shards: usize, verifier: Verifier) -> Self {
+        Self::launch(&Plan { verifier: Some(Arc::new(verifier)), ..plan(AppKind::Chat, shards, &[]) })
+    }
+
+    fn launch(plan: &Plan) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        Self { server: Some(launch(&plan).expect("the server starts")), runtime }
+        Self { server: Some(launch(plan).expect("the server starts")), runtime }
     }
 
     fn server(&self) -> &Server {
@@ -55,6 +75,28 @@ impl TestServer {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.server().local_addr()
+    }
+
+    /// The handle that drains it.
+    pub fn control(&self) -> Control {
+        self.server().control()
+    }
+
+    /// Waits until it has ended, after a drain.
+    pub fn join(mut self) {
+        if let Some(server) = self.server.take() {
+            server.join().expect("the shards end in peace");
+        }
+    }
+
+    /// The `n`th group whose home is `shard`.
+    pub fn group_on(&self, shard: u16, n: usize) -> String {
+        let names = (0..).map(|i| format!("group{i}"));
+        let at_home = |name: &String| {
+            let group = GroupName::new(name).expect("a name");
+            self.server().router().home_of_group(&group) == ShardId(shard)
+        };
+        names.filter(at_home).nth(n).expect("every shard is home to some")
     }
 
     /// The `n`th user whose home is `shard`.

@@ -36,7 +36,6 @@ impl Plane {
                 self.counters.add(Counter::ShedStored, u64::from(stored));
                 self.mark_dirty(id);
                 if let Some(tag) = tag {
-                    self.counters.count(Counter::Resyncs);
                     self.notices.push(Notice::Shed(tag));
                 }
             }

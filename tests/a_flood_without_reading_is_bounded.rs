@@ -1,0 +1,82 @@
+//! Whoever asks without reading the answers is not asked for more: the server stops reading it, holds no more than its
+//! budget for it, and serves everybody else; nothing is lost once it reads.
+
+mod common;
+
+use common::TestServer;
+use common::raw::{PING, Raw, frame, text};
+use longwire::limits::{COALESCE_MAX, RECV_BUFFER_SIZE, RECV_BUFFERS};
+use longwire::metrics::{Counter, Gauge};
+use serde_json::json;
+use std::io::{ErrorKind, Write};
+use std::time::Duration;
+
+const QUEUE: u64 = 64 * 1024;
+/// Far more than all buffers of the kernel and the server hold.
+const FLOOD: usize = 512 * 1024 * 1024;
+/// A write that makes no progress for so long is one that the server does not read.
+const STALLED: Duration = Duration::from_millis(500);
+
+/// Writes the same bytes again and again until nobody takes any more; how many bytes were taken.
+fn flood(raw: &mut Raw, bytes: &[u8]) -> usize {
+    raw.stream.set_write_timeout(Some(STALLED)).expect("a time-out");
+    let burst = bytes.repeat(64 * 1024 / bytes.len() + 1);
+    let mut taken = 0;
+    while taken < FLOOD {
+        // Goes on where the last write ended, so that frames stay whole.
+        match raw.stream.write(&burst[taken % bytes.len()..]) {
+            Ok(length) => taken += length,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                return taken;
+            }
+            Err(error) => panic!("the server ended it: {error}"),
+        }
+    }
+    panic!("the server goes on reading whoever does not read");
+}
+
+/// Floods with one question, whose answers all come in the end.
+fn assert_bounded(server: &TestServer, mut raw: Raw, question: &[u8]) {
+    let taken = flood(&mut raw, question);
+    let held = server.level(Gauge::OutboxBytes);
+    assert!(held <= QUEUE + COALESCE_MAX as u64, "{held} bytes of answers are queued");
+    let unread = server.level(Gauge::AssemblyBytes);
+    // Buffers that were filled before it was paused, at most.
+    let buffers = usize::from(RECV_BUFFERS) * RECV_BUFFER_SIZE;
+    assert!(unread <= buffers as u64, "{unread} bytes are kept unread");
+    for shard in 0..2 {
+        server.sign_in(&server.user_on(shard, 5)).expect_nothing();
+    }
+    assert_eq!(server.count(Counter::ClosedTooSlow), 0);
+    // It reads at last: every question taken whole is answered.
+    let mut finish = raw.stream.try_clone().expect("a second handle");
+    let rest = question[taken % question.len()..].to_vec();
+    let rest = if rest.len() == question.len() { Vec::new() } else { rest };
+    let questions = taken.div_ceil(question.len());
+    let writer = std::thread::spawn(move || {
+        finish.set_write_timeout(Some(common::PATIENCE)).expect("a time-out");
+        finish.write_all(&rest).expect("it is read again");
+    });
+    for _ in 0..questions {
+        assert!(raw.next_frame().is_some(), "an answer is missing");
+    }
+    writer.join().expect("the rest was written");
+}
+
+#[test]
+fn a_flood_of_pings_is_bounded_before_and_after_sign_in() {
+    let server = TestServer::chat(2, &[("client.queue_max_size", "64KiB"), ("client.auth_timeout", "1m")]);
+    assert_bounded(&server, Raw::upgraded(&server), &frame(PING, &[b'x'; 125]));
+    for shard in 0..2 {
+        let raw = Raw::sign_in(&server, &server.user_on(shard, 0));
+        assert_bounded(&server, raw, &frame(PING, &[b'x'; 125]));
+    }
+}
+
+#[test]
+fn a_flood_of_commands_is_bounded_before_and_after_sign_in() {
+    let server = TestServer::chat(2, &[("client.queue_max_size", "64KiB"), ("client.auth_timeout", "1m")]);
+    let command = text(&json!({"type": "ping"}));
+    assert_bounded(&server, Raw::upgraded(&server), &command);
+    assert_bounded(&server, Raw::sign_in(&server, &server.user_on(0, 0)), &command);
+}

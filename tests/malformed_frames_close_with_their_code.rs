@@ -1,0 +1,117 @@
+//! Bytes that are no WebSocket, or no message, close their own connection with the code for it, and no other.
+
+mod common;
+
+use common::raw::{BINARY, CLOSE, CONTINUE, PING, Raw, TEXT, UPGRADE, auth, frame};
+use common::{Client, TestServer};
+
+const FIN: u8 = 0x80;
+
+/// What is wrong, its bytes, and the code.
+fn faults() -> Vec<(&'static str, Vec<u8>, u16)> {
+    let mut unmasked = frame(TEXT, b"{}");
+    unmasked[1] &= 0x7f;
+    let begun = frame(TEXT & !FIN, b"{\"type\":");
+    let head = |first: u8, length: u64| [&[first, FIN | 127][..], &length.to_be_bytes(), &[0; 4]].concat();
+    let close = |code: u16| frame(CLOSE, &code.to_be_bytes());
+    let text = |payload: &[u8]| frame(TEXT, payload);
+    let mut faults = vec![
+        ("not masked", unmasked, 1002),
+        ("a fragmented control frame", frame(PING & !FIN, b""), 1002),
+        ("a long control frame", frame(PING, &[b'x'; 126]), 1002),
+        ("a long close frame", frame(CLOSE, &[b'x'; 126]), 1002),
+        ("a continuation of nothing", frame(CONTINUE, b"x"), 1002),
+        ("a continuation of a whole message", [text(b"{}"), frame(CONTINUE, b"x")].concat(), 1002),
+        ("a message within a message", [&begun[..], &text(b"{}")].concat(), 1002),
+        ("a length with its highest bit", head(TEXT, 1 << 63), 1002),
+        ("a close frame of one byte", frame(CLOSE, b"x"), 1002),
+        ("a close reason that is not UTF-8", frame(CLOSE, &[0x03, 0xe8, 0xff]), 1007),
+        ("text that is not UTF-8", text(&[b'"', 0xff, b'"']), 1007),
+        ("half a character at the end", text(&[b'"', 0xe2, 0x82]), 1007),
+        (
+            "fragments that are not UTF-8 together",
+            [frame(TEXT & !FIN, &[0xf0, 0x9f]), frame(CONTINUE, &[0x41])].concat(),
+            1007,
+        ),
+        ("not JSON", text(b"hello"), 1007),
+        ("empty text", text(b""), 1007),
+        ("two values", text(b"{} {}"), 1007),
+        ("binary on a JSON connection", frame(BINARY, b"{}"), 1003),
+        ("a header that announces too much", head(TEXT, 1025), 1009),
+        ("a whole message that is too large", text(&[b' '; 1025]), 1009),
+        (
+            "fragments that are too large together",
+            [frame(TEXT & !FIN, &[b' '; 1000]), frame(CONTINUE, &[b' '; 25])].concat(),
+            1009,
+        ),
+    ];
+    let bits = [0x40, 0x20, 0x10].map(|bit| ("a reserved bit", frame(TEXT | bit, b"{}"), 1002));
+    let opcodes =
+        [3, 4, 5, 6, 7, 0xb, 0xc, 0xd, 0xe, 0xf].map(|op| ("a reserved opcode", frame(FIN | op, b""), 1002));
+    let codes = [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65_535]
+        .map(|code| ("a bad code", close(code), 1002));
+    faults.extend(bits.into_iter().chain(opcodes).chain(codes));
+    faults
+}
+
+#[test]
+fn malformed_frames_close_with_their_code() {
+    let server =
+        TestServer::chat(4, &[("websocket.message_size_limit", "1024B"), ("message.size_limit", "512B")]);
+    let users: Vec<String> = (0..4).map(|shard| server.user_on(shard, 0)).collect();
+    let mut bystanders: Vec<Client> = users.iter().map(|user| server.sign_in(user)).collect();
+    for (n, (what, bytes, code)) in faults().into_iter().enumerate() {
+        // Before sign-in, behind one on the same write, and in the middle of a conversation.
+        let mut early = Raw::upgraded(&server);
+        early.write(&bytes);
+        let mut moving = Raw::over(server.tcp());
+        moving.write(&[UPGRADE.as_bytes(), &auth(&users[n % 4]), &bytes].concat());
+        moving.expect_upgrade();
+        let mut live = Raw::sign_in(&server, &users[n % 4]);
+        live.write(&bytes);
+        for raw in [&mut early, &mut moving, &mut live] {
+            let (got, reason) = raw.expect_close();
+            assert_eq!(got, code, "{what}: {reason}");
+            raw.answer_close(got);
+            raw.expect_end();
+        }
+        bystanders[n % 4].expect_nothing();
+    }
+    bystanders.iter_mut().for_each(Client::expect_nothing);
+}
+
+#[test]
+fn a_polite_close_is_answered_with_its_code() {
+    let server = TestServer::chat(2, &[]);
+    for code in [1000, 1001, 1011, 3000, 4999] {
+        let mut raw = Raw::sign_in(&server, &server.user_on(code % 2, 0));
+        raw.write(&frame(CLOSE, &[&code.to_be_bytes()[..], b"bye"].concat()));
+        assert_eq!(raw.expect_close().0, code);
+        raw.expect_end();
+    }
+    let mut raw = Raw::sign_in(&server, &server.user_on(0, 0));
+    raw.write(&frame(CLOSE, b""));
+    assert_eq!(raw.next_frame(), Some((CLOSE, Vec::new())));
+    raw.expect_end();
+}
+
+#[test]
+fn requests_that_are_no_upgrade_are_answered_and_cost_only_their_sender() {
+    let server = TestServer::chat(2, &[]);
+    let mut bystander = server.sign_in("alice");
+    for (request, status) in [
+        ("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(), "200"),
+        ("GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(), "404"),
+        (UPGRADE.replace("Version: 13", "Version: 8"), "426"),
+        (UPGRADE.replace("Host: localhost", "Host: localhost\r\nOrigin: http://evil.example"), "403"),
+        (UPGRADE.replace("Host: localhost", "Host: evil.example"), "403"),
+        (format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(9000)), "431"),
+        ("\x16\x03\x01\r\n\r\n".to_owned(), "400"),
+    ] {
+        let mut raw = Raw::over(server.tcp());
+        raw.write(request.as_bytes());
+        let head = raw.expect_head();
+        assert_eq!(head.split(' ').nth(1), Some(status), "{request:.60}: {head}");
+    }
+    bystander.expect_nothing();
+}

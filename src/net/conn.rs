@@ -130,6 +130,12 @@ impl Conn {
         u64::from(((uptime >> 6) as u32).wrapping_sub(self.last_received)) << 6
     }
 
+    /// Forgets what was received and not understood yet; tells how many bytes that were.
+    pub fn forget_input(&mut self) -> usize {
+        let early = self.early.take().map_or(0, |early| early.len());
+        std::mem::take(&mut self.inbound).held_bytes() + early
+    }
+
     /// Whether it reads WebSocket messages for the handler.
     pub fn is_talking(&self) -> bool {
         matches!(self.state, State::Open | State::Live)

@@ -33,9 +33,9 @@ impl Plane {
         let Some(conn) = self.conns.get_mut(id.into()) else { return };
         conn.state = State::Closing;
         conn.flags.clear(Flags::PAUSED);
-        conn.inbound = Default::default();
-        conn.early = None;
+        let held = conn.forget_input();
         let tag = conn.tag.take();
+        self.assembly = self.assembly.saturating_sub(held);
         self.moves.remove(&id);
         self.closed_by.push_back((self.uptime + CLOSE_TIMEOUT_MS, id));
         self.want_receive(id);
@@ -120,9 +120,7 @@ impl Plane {
             return;
         }
         conn.state = State::Gone;
-        let held = conn.inbound.held_bytes() + conn.early.as_ref().map_or(0, |early| early.len());
-        conn.inbound = Default::default();
-        conn.early = None;
+        let held = conn.forget_input();
         let (ring, slot) = (usize::from(conn.ring), conn.slot);
         let shutting = conn.flags.has(Flags::SHUT);
         self.assembly = self.assembly.saturating_sub(held);

@@ -150,7 +150,8 @@ impl Plane {
         let mut at = 0;
         let Some(conn) = self.conn_mut(id) else { return };
         let mut inbound = std::mem::take(&mut conn.inbound);
-        let held = inbound.held_bytes();
+        // Counted again when it is put back; where it is not, it is dropped.
+        self.assembly = self.assembly.saturating_sub(inbound.held_bytes());
         let limits = self.config.limits;
         let mut frames = 0;
         let result = loop {
@@ -187,7 +188,6 @@ impl Plane {
             }
         };
         self.counters.add(Counter::FramesReceived, frames);
-        self.assembly = (self.assembly + inbound.held_bytes()).saturating_sub(held);
         self.after_messages(id, inbound, &mut bytes[at..], result);
     }
 
@@ -198,12 +198,14 @@ impl Plane {
         rest: &mut [u8],
         result: Result<(), ProtocolError>,
     ) {
-        let over = self.assembly > ASSEMBLY_BYTES_PER_SHARD && inbound.held_bytes() > 0;
-        let Some(conn) = self.conn_mut(id) else { return };
+        let held = inbound.held_bytes();
+        let over = held > 0 && self.assembly + held > ASSEMBLY_BYTES_PER_SHARD;
+        let Some(conn) = self.conns.get_mut(id.into()) else { return };
         match (conn.state, result) {
             (State::Open | State::Live | State::Closing, Err(error)) => self.fault(id, &error),
             (State::Open | State::Live | State::Moving | State::Closing, Ok(())) => {
                 conn.inbound = inbound;
+                self.assembly += held;
                 if over {
                     self.close(id, CloseCode::TooMany, "the server holds too many half-received messages");
                 } else if conn.state == State::Moving || conn.flags.has(Flags::PAUSED) {

@@ -97,7 +97,8 @@ fn a_slow_reader_that_comes_back_is_told_to_resync_once() {
     }
     for _ in 0..3 {
         group.say();
-        let before = read_until(&mut group.slow, |event| event["id"] == (group.sent - 1).to_string());
+        let id = (group.sent - 1).to_string();
+        let before = read_until(&mut group.slow, |event| event["id"] == id);
         assert!(before.is_empty(), "{before:?}");
     }
     assert_eq!(group.server.count(Counter::Resyncs), 1);

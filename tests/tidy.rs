@@ -31,7 +31,7 @@ const HOUSE: &[(&str, &[&str], &[&str])] = &[
         &["compact_str", "data_encoding", "itoa", "memchr", "serde", "serde_json", "simdutf8"],
     ),
     ("log", &["ids", "limits", "wire"], &["compact_str", "hashbrown"]),
-    ("view", &["ids", "limits", "log", "wire"], &["compact_str", "hashbrown"]),
+    ("view", &["ids", "limits", "log", "slab", "wire"], &["compact_str", "hashbrown"]),
     (
         "chat",
         &[

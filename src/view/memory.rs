@@ -1,20 +1,25 @@
 //! The view kept in memory: bounded tails of conversations, memberships. Knows no log, chat or shards.
 
+mod heap;
+
 use super::{Activation, Page, Range, View};
 use crate::ids::{ConversationId, GroupName, Parties, Seq, UserName};
 use crate::limits::{ACTIVATION_RECENT, MEMORY_VIEW_HEADS, MESSAGE_ENVELOPE};
 use crate::log::{Durability, MessageRecord, Position, Record};
+use crate::slab::{Key, Slab};
 use hashbrown::HashMap;
+use heap::{Heap, Place};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-/// What a message costs besides its content (bytes): the record, its counts, its places in two queues.
-const MESSAGE_OVERHEAD: usize = size_of::<MessageRecord>() + 48;
+/// What a message costs besides its packed form (bytes): its entry in the conversation's index.
+const ENTRY: usize = size_of::<(Seq, Place)>();
 
 /// The messages of one conversation that are still kept.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Tail {
-    messages: VecDeque<Arc<MessageRecord>>,
+    conversation: ConversationId,
+    messages: VecDeque<(Seq, Place)>,
     head: Seq,
     trimmed: bool,
 }
@@ -22,16 +27,16 @@ struct Tail {
 /// The index of one shard's conversations, under a byte budget: the shard's oldest messages go first, heads stay.
 #[derive(Debug)]
 pub struct MemoryView {
-    tails: HashMap<ConversationId, Tail>,
-    /// Whose message was applied when, oldest first.
-    order: VecDeque<ConversationId>,
+    heap: Heap,
+    tails: Slab<Tail>,
+    index: HashMap<ConversationId, Key>,
     /// Conversations without messages, the one emptied first in front.
-    empty: VecDeque<ConversationId>,
+    empty: VecDeque<Key>,
     /// Heads were forgotten, so an unknown conversation may have had one.
     forgot: bool,
     members: HashMap<GroupName, BTreeMap<UserName, Seq>>,
     applied: Position,
-    bytes: usize,
+    entries: usize,
     max_bytes: usize,
     max_heads: usize,
 }
@@ -40,13 +45,14 @@ impl MemoryView {
     /// An empty view that keeps messages up to `max_bytes`.
     pub fn new(max_bytes: usize) -> Self {
         Self {
-            tails: HashMap::new(),
-            order: VecDeque::new(),
+            heap: Heap::new(max_bytes),
+            tails: Slab::default(),
+            index: HashMap::new(),
             empty: VecDeque::new(),
             forgot: false,
             members: HashMap::new(),
             applied: Position(0),
-            bytes: 0,
+            entries: 0,
             max_bytes,
             max_heads: MEMORY_VIEW_HEADS,
         }
@@ -54,59 +60,77 @@ impl MemoryView {
 
     /// What the kept messages cost.
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.heap.bytes() + self.entries * ENTRY
     }
 
-    fn keep(&mut self, message: &Arc<MessageRecord>) {
-        let tail = self.tails.entry_ref(&message.conversation).or_default();
+    fn tail(&self, conversation: &ConversationId) -> Option<&Tail> {
+        self.tails.get(*self.index.get(conversation)?)
+    }
+
+    fn keep(&mut self, message: &MessageRecord) {
+        let tails = &mut self.tails;
+        let key = *self.index.entry_ref(&message.conversation).or_insert_with(|| {
+            let conversation = message.conversation.clone();
+            tails.insert(Tail { conversation, messages: VecDeque::new(), head: Seq(0), trimmed: false })
+        });
+        let Some(tail) = self.tails.get_mut(key) else {
+            unreachable!("the index names tails that are there")
+        };
         if message.seq <= tail.head {
             return;
         }
         tail.head = message.seq;
-        tail.messages.push_back(Arc::clone(message));
-        self.order.push_back(message.conversation.clone());
-        self.bytes += cost(message);
-        while self.bytes > self.max_bytes && self.drop_oldest() {}
+        tail.messages.push_back((message.seq, self.heap.push(key, message)));
+        self.entries += 1;
+        while self.bytes() > self.max_bytes && self.drop_oldest() {}
     }
 
+    /// Forgets the oldest messages of the shard, a segment of them.
     fn drop_oldest(&mut self) -> bool {
-        let Some(conversation) = self.order.pop_front() else { return false };
-        let Some(tail) = self.tails.get_mut(&conversation) else { return true };
-        if let Some(message) = tail.messages.pop_front() {
-            self.bytes -= cost(&message);
+        let (tails, entries, empty) = (&mut self.tails, &mut self.entries, &mut self.empty);
+        let dropped = self.heap.drop_oldest(|owner| {
+            let Some(tail) = tails.get_mut(owner) else { return };
+            tail.messages.pop_front();
+            *entries -= 1;
             tail.trimmed = true;
-        }
-        if tail.messages.is_empty() {
-            self.empty.push_back(conversation);
-            while self.empty.len() > self.max_heads {
-                self.forget_oldest();
+            if tail.messages.is_empty() {
+                empty.push_back(owner);
             }
+        });
+        while self.empty.len() > self.max_heads {
+            self.forget_oldest();
         }
-        true
+        dropped
     }
 
     fn forget_oldest(&mut self) {
-        let Some(conversation) = self.empty.pop_front() else { return };
+        let Some(key) = self.empty.pop_front() else { return };
         // It may have had messages again since, then it stands at its newer place, or will.
-        if self.tails.get(&conversation).is_some_and(|tail| tail.messages.is_empty()) {
-            self.tails.remove(&conversation);
+        if self.tails.get(key).is_some_and(|tail| tail.messages.is_empty())
+            && let Some(tail) = self.tails.remove(key)
+        {
+            self.index.remove(&tail.conversation);
             self.forgot = true;
         }
     }
-}
 
-/// How many of the messages make a page, in the order given.
-fn fitting<'a>(messages: impl Iterator<Item = &'a Arc<MessageRecord>>, range: Range) -> usize {
-    let mut bytes = 0;
-    let fits = |(place, message): &(usize, &Arc<MessageRecord>)| {
-        bytes += message.bytes.len() + MESSAGE_ENVELOPE;
-        *place == 0 || bytes <= range.bytes
-    };
-    messages.take(range.limit as usize).enumerate().take_while(fits).count()
-}
+    fn unpack<'a>(
+        &self,
+        tail: &Tail,
+        places: impl Iterator<Item = &'a (Seq, Place)>,
+    ) -> Vec<Arc<MessageRecord>> {
+        places.filter_map(|(_, place)| self.heap.get(&tail.conversation, *place)).map(Arc::new).collect()
+    }
 
-fn cost(message: &MessageRecord) -> usize {
-    MESSAGE_OVERHEAD + message.bytes.len() + message.conversation.as_str().len()
+    /// How many of the messages make a page, in the order given.
+    fn fitting<'a>(&self, places: impl Iterator<Item = &'a (Seq, Place)>, range: Range) -> usize {
+        let mut bytes = 0;
+        let fits = |(nth, (_, place)): &(usize, &(Seq, Place))| {
+            bytes += self.heap.content(*place) + MESSAGE_ENVELOPE;
+            *nth == 0 || bytes <= range.bytes
+        };
+        places.take(range.limit as usize).enumerate().take_while(fits).count()
+    }
 }
 
 impl View for MemoryView {
@@ -138,12 +162,12 @@ impl View for MemoryView {
     fn activate(&self, conversation: &ConversationId) -> Activation {
         let mut activation =
             Activation { trimmed: self.forgot, durability: Durability::Memory, ..Activation::default() };
-        if let Some(tail) = self.tails.get(conversation) {
+        if let Some(tail) = self.tail(conversation) {
             activation.head = tail.head;
-            activation.first = tail.messages.front().map_or(Seq(0), |message| message.seq);
+            activation.first = tail.messages.front().map_or(Seq(0), |(seq, _)| *seq);
             activation.trimmed = tail.trimmed;
             let skip = tail.messages.len().saturating_sub(ACTIVATION_RECENT);
-            activation.recent.extend(tail.messages.iter().skip(skip).cloned());
+            activation.recent = self.unpack(tail, tail.messages.iter().skip(skip));
         }
         if let Parties::Group(group) = conversation.parties()
             && let Ok(group) = GroupName::new(group)
@@ -155,20 +179,21 @@ impl View for MemoryView {
     }
 
     fn read(&self, conversation: &ConversationId, range: Range) -> Page {
-        let Some(tail) = self.tails.get(conversation) else { return Page::default() };
+        let Some(tail) = self.tail(conversation) else { return Page::default() };
         let messages = &tail.messages;
-        let low = range.after.map_or(0, |after| messages.partition_point(|m| m.seq <= after));
-        let high = range.before.map_or(messages.len(), |before| messages.partition_point(|m| m.seq < before));
+        let low = range.after.map_or(0, |after| messages.partition_point(|(seq, _)| *seq <= after));
+        let high =
+            range.before.map_or(messages.len(), |before| messages.partition_point(|(seq, _)| *seq < before));
         let high = high.max(low);
         let chosen = if range.after.is_some() {
-            low..low + fitting(messages.range(low..high), range)
+            low..low + self.fitting(messages.range(low..high), range)
         } else {
-            high - fitting(messages.range(low..high).rev(), range)..high
+            high - self.fitting(messages.range(low..high).rev(), range)..high
         };
         Page {
-            first: messages.front().map_or(Seq(0), |message| message.seq),
+            first: messages.front().map_or(Seq(0), |(seq, _)| *seq),
             more: chosen.len() < high - low,
-            messages: messages.range(chosen).cloned().collect(),
+            messages: self.unpack(tail, messages.range(chosen)),
         }
     }
 

@@ -3,8 +3,12 @@
 //! A *connection* is a socket, a *session* a signed-in device, a *user* a name, a *conversation* a log,
 //! a *shard* a core.
 
-use compact_str::{CompactString, format_compact};
+use arrayvec::ArrayString;
+use compact_str::CompactString;
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 /// The longest user, group, device name or command id, in bytes of UTF-8.
 pub const NAME_MAX: usize = 64;
@@ -118,8 +122,30 @@ name_type!(
 );
 
 /// A conversation's public name: `u:A:B` (names in byte order) or `g:G`.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct ConversationId(CompactString);
+#[derive(Clone)]
+pub struct ConversationId(Text);
+
+/// Names of common length lie in place: one is made, hashed and copied for each message.
+#[derive(Clone)]
+enum Text {
+    Short(ArrayString<TEXT_SHORT>),
+    Long(Arc<str>),
+}
+
+/// The longest name kept in place (bytes).
+const TEXT_SHORT: usize = 52;
+
+impl Text {
+    fn concat(parts: &[&str]) -> Self {
+        let len = parts.iter().map(|part| part.len()).sum::<usize>();
+        if len > TEXT_SHORT {
+            return Self::Long(parts.concat().into());
+        }
+        let mut text = ArrayString::new();
+        parts.iter().for_each(|part| text.push_str(part));
+        Self::Short(text)
+    }
+}
 
 /// Who takes part in a conversation, read from its name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -134,17 +160,12 @@ impl ConversationId {
     /// The private conversation of two users, whichever is named first.
     pub fn private(one: &UserName, other: &UserName) -> Self {
         let (a, b) = if one <= other { (one, other) } else { (other, one) };
-        let mut name = CompactString::with_capacity(3 + a.0.len() + b.0.len());
-        name.push_str("u:");
-        name.push_str(&a.0);
-        name.push_str(":");
-        name.push_str(&b.0);
-        Self(name)
+        Self(Text::concat(&["u:", a.as_str(), ":", b.as_str()]))
     }
 
     /// A group's conversation.
     pub fn group(group: &GroupName) -> Self {
-        Self(format_compact!("g:{group}"))
+        Self(Text::concat(&["g:", group.as_str()]))
     }
 
     /// Reads a conversation's name as a client wrote it; names out of order are refused.
@@ -157,23 +178,58 @@ impl ConversationId {
             Some(Parties::Group(g)) => is_name(g),
             None => false,
         };
-        if valid { Ok(Self(CompactString::new(text))) } else { Err(BadName) }
+        if valid { Ok(Self(Text::concat(&[text]))) } else { Err(BadName) }
     }
 
     /// The name as clients see it.
     pub fn as_str(&self) -> &str {
-        self.0.as_str()
+        match &self.0 {
+            Text::Short(text) => text,
+            Text::Long(text) => text,
+        }
     }
 
     /// Who takes part in it.
     pub fn parties(&self) -> Parties<'_> {
-        parties(&self.0).expect("a conversation's name is checked when it is made")
+        parties(self.as_str()).expect("a conversation's name is checked when it is made")
+    }
+}
+
+impl PartialEq for ConversationId {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for ConversationId {}
+
+impl Hash for ConversationId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl PartialOrd for ConversationId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ConversationId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl fmt::Debug for ConversationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
     }
 }
 
 impl fmt::Display for ConversationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -205,6 +261,15 @@ mod tests {
         assert_eq!(ConversationId::private(&a, &b), ConversationId::private(&b, &a));
         assert_eq!(ConversationId::private(&b, &a).as_str(), "u:alice:bob");
         assert_eq!(ConversationId::private(&a, &b).parties(), Parties::Private("alice", "bob"));
+    }
+
+    #[test]
+    fn a_long_conversation_name_is_as_good_as_a_short_one() {
+        let long = |c: &str| UserName::new(&c.repeat(NAME_MAX)).unwrap();
+        let conversation = ConversationId::private(&long("b"), &long("a"));
+        assert_eq!(ConversationId::parse(conversation.as_str()).as_ref(), Ok(&conversation));
+        assert_eq!(conversation.parties(), Parties::Private(long("a").as_str(), long("b").as_str()));
+        assert_eq!(size_of::<ConversationId>(), 64);
     }
 
     #[test]

@@ -14,7 +14,7 @@ const HOUSE: &[(&str, &[&str], &[&str])] = &[
     ("main", &["cli"], &[]),
     ("lib", &["*"], &[]),
     ("cli", &["admin", "auth", "clock", "ids", "settings", "shard"], &["affinity", "clap", "tokio"]),
-    ("ids", &[], &["compact_str"]),
+    ("ids", &[], &["arrayvec", "compact_str"]),
     ("limits", &[], &[]),
     ("clock", &["ids"], &[]),
     ("claims", &["ids"], &[]),

@@ -8,9 +8,11 @@ pub const RING_SLOTS_MAX: u32 = 1 << 20;
 pub const RING_SQ: u32 = 1024;
 /// Completion queue entries of a ring; the kernel keeps what overflows and the counter `ring_overflow` moves.
 pub const RING_CQ: u32 = 8192;
-/// Receive buffers shared by all rings of a core (number); a ring has at least [`RECV_BUFFERS_MIN`].
-pub const RECV_BUFFERS: u16 = 1024;
-/// Receive buffers of a ring at least (a power of two).
+/// Receive buffers of all rings of a core together (number); their memory is touched only as rings come into use.
+pub const RECV_BUFFERS_PER_CORE: u32 = 8192;
+/// Receive buffers of one ring at most (a power of two).
+pub const RECV_BUFFERS_MAX: u16 = 1024;
+/// Receive buffers of one ring at least (a power of two).
 pub const RECV_BUFFERS_MIN: u16 = 128;
 /// One receive buffer (bytes).
 pub const RECV_BUFFER_SIZE: usize = 4096;
@@ -76,8 +78,8 @@ pub const MEMORY_LOG_BYTES: usize = 64 * 1024 * 1024;
 /// Conversations whose head is remembered after their last message was dropped (number, per shard).
 pub const MEMORY_VIEW_HEADS: usize = 1 << 20;
 
-const _: () = assert!(RECV_BUFFERS.is_power_of_two() && RECV_BUFFERS_MIN.is_power_of_two());
-const _: () = assert!(RECV_BUFFERS >= RECV_BUFFERS_MIN);
+const _: () = assert!(RECV_BUFFERS_MAX.is_power_of_two() && RECV_BUFFERS_MIN.is_power_of_two());
+const _: () = assert!(RECV_BUFFERS_MAX >= RECV_BUFFERS_MIN);
 const _: () = assert!(RING_CQ >= 4096 && RING_CQ >= 2 * RING_SQ);
 const _: () = assert!(HISTORY_PAGE <= HISTORY_PAGE_MAX);
 const _: () = assert!(REQUEST_HEAD_MAX <= EARLY_BYTES_MAX);

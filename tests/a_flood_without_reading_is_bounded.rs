@@ -5,7 +5,7 @@ mod common;
 
 use common::TestServer;
 use common::raw::{PING, Raw, frame, text};
-use longwire::limits::{COALESCE_MAX, RECV_BUFFER_SIZE, RECV_BUFFERS};
+use longwire::limits::{COALESCE_MAX, RECV_BUFFER_SIZE, RECV_BUFFERS_MAX};
 use longwire::metrics::{Counter, Gauge};
 use serde_json::json;
 use std::io::{ErrorKind, Write};
@@ -42,7 +42,7 @@ fn assert_bounded(server: &TestServer, mut raw: Raw, question: &[u8]) {
     assert!(held <= QUEUE + COALESCE_MAX as u64, "{held} bytes of answers are queued");
     let unread = server.level(Gauge::AssemblyBytes);
     // Buffers that were filled before it was paused, at most.
-    let buffers = usize::from(RECV_BUFFERS) * RECV_BUFFER_SIZE;
+    let buffers = usize::from(RECV_BUFFERS_MAX) * RECV_BUFFER_SIZE;
     assert!(unread <= buffers as u64, "{unread} bytes are kept unread");
     for shard in 0..2 {
         server.sign_in(&server.user_on(shard, 5)).expect_nothing();

@@ -13,7 +13,7 @@ use crate::auth::Verifier;
 use crate::chat::{Config, Rules};
 use crate::clock::Clock;
 use crate::ids::ShardId;
-use crate::limits::{RECV_BUFFERS, RECV_BUFFERS_MIN};
+use crate::limits::{RECV_BUFFERS_MAX, RECV_BUFFERS_MIN, RECV_BUFFERS_PER_CORE};
 use crate::log::memory::MemoryLog;
 use crate::net::capacity::{self, Capacity};
 use crate::net::http::HttpRules;
@@ -268,10 +268,11 @@ impl Seed {
 
     fn plane(&self) -> io::Result<Plane> {
         let bell = self.mailbox.bell().fd().as_raw_fd();
-        let share = RECV_BUFFERS / u16::from(self.capacity.rings_per_core);
+        let share = RECV_BUFFERS_PER_CORE / u32::from(self.capacity.rings_per_core);
         let buffers = (share + 1).next_power_of_two() / 2;
+        let buffers = buffers.clamp(u32::from(RECV_BUFFERS_MIN), u32::from(RECV_BUFFERS_MAX)) as u16;
         let rings = (0..self.capacity.rings_per_core)
-            .map(|_| Ring::new(self.capacity.slots_per_ring, buffers.max(RECV_BUFFERS_MIN), bell))
+            .map(|_| Ring::new(self.capacity.slots_per_ring, buffers, bell))
             .collect::<io::Result<Vec<_>>>()?;
         Ok(Plane::new(plane_config(&self.plan), rings))
     }

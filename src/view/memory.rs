@@ -13,13 +13,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// What a message costs besides its packed form (bytes): its entry in the conversation's index.
-const ENTRY: usize = size_of::<(Seq, Place)>();
+const ENTRY: usize = size_of::<Place>();
 
 /// The messages of one conversation that are still kept.
 #[derive(Debug)]
 struct Tail {
     conversation: ConversationId,
-    messages: VecDeque<(Seq, Place)>,
+    messages: VecDeque<Place>,
     head: Seq,
     trimmed: bool,
 }
@@ -80,7 +80,7 @@ impl MemoryView {
             return;
         }
         tail.head = message.seq;
-        tail.messages.push_back((message.seq, self.heap.push(key, message)));
+        tail.messages.push_back(self.heap.push(key, message));
         self.entries += 1;
         while self.bytes() > self.max_bytes && self.drop_oldest() {}
     }
@@ -114,19 +114,15 @@ impl MemoryView {
         }
     }
 
-    fn unpack<'a>(
-        &self,
-        tail: &Tail,
-        places: impl Iterator<Item = &'a (Seq, Place)>,
-    ) -> Vec<Arc<MessageRecord>> {
-        places.filter_map(|(_, place)| self.heap.get(&tail.conversation, *place)).map(Arc::new).collect()
+    fn unpack<'a>(&self, tail: &Tail, places: impl Iterator<Item = &'a Place>) -> Vec<Arc<MessageRecord>> {
+        places.filter_map(|place| self.heap.get(&tail.conversation, *place)).map(Arc::new).collect()
     }
 
     /// How many of the messages make a page, in the order given.
-    fn fitting<'a>(&self, places: impl Iterator<Item = &'a (Seq, Place)>, range: Range) -> usize {
+    fn fitting<'a>(&self, places: impl Iterator<Item = &'a Place>, range: Range) -> usize {
         let mut bytes = 0;
-        let fits = |(nth, (_, place)): &(usize, &(Seq, Place))| {
-            bytes += self.heap.content(*place) + MESSAGE_ENVELOPE;
+        let fits = |(nth, place): &(usize, &Place)| {
+            bytes += self.heap.content(**place) + MESSAGE_ENVELOPE;
             *nth == 0 || bytes <= range.bytes
         };
         places.take(range.limit as usize).enumerate().take_while(fits).count()
@@ -164,7 +160,7 @@ impl View for MemoryView {
             Activation { trimmed: self.forgot, durability: Durability::Memory, ..Activation::default() };
         if let Some(tail) = self.tail(conversation) {
             activation.head = tail.head;
-            activation.first = tail.messages.front().map_or(Seq(0), |(seq, _)| *seq);
+            activation.first = tail.messages.front().map_or(Seq(0), |place| self.heap.seq(*place));
             activation.trimmed = tail.trimmed;
             let skip = tail.messages.len().saturating_sub(ACTIVATION_RECENT);
             activation.recent = self.unpack(tail, tail.messages.iter().skip(skip));
@@ -181,9 +177,11 @@ impl View for MemoryView {
     fn read(&self, conversation: &ConversationId, range: Range) -> Page {
         let Some(tail) = self.tail(conversation) else { return Page::default() };
         let messages = &tail.messages;
-        let low = range.after.map_or(0, |after| messages.partition_point(|(seq, _)| *seq <= after));
-        let high =
-            range.before.map_or(messages.len(), |before| messages.partition_point(|(seq, _)| *seq < before));
+        let low =
+            range.after.map_or(0, |after| messages.partition_point(|place| self.heap.seq(*place) <= after));
+        let high = range.before.map_or(messages.len(), |before| {
+            messages.partition_point(|place| self.heap.seq(*place) < before)
+        });
         let high = high.max(low);
         let chosen = if range.after.is_some() {
             low..low + self.fitting(messages.range(low..high), range)
@@ -191,7 +189,7 @@ impl View for MemoryView {
             high - self.fitting(messages.range(low..high).rev(), range)..high
         };
         Page {
-            first: messages.front().map_or(Seq(0), |(seq, _)| *seq),
+            first: messages.front().map_or(Seq(0), |place| self.heap.seq(*place)),
             more: chosen.len() < high - low,
             messages: self.unpack(tail, messages.range(chosen)),
         }

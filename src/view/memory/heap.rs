@@ -14,11 +14,25 @@ const SEGMENTS_MIN: usize = 8;
 /// The numbers in front of a packed message (bytes): lengths, flags, owner, seq, prev, time.
 const HEAD: usize = 48;
 
-/// Where a message is packed.
+/// Where a message is packed: the segment's number above, the offset in it below. One word, since a conversation's index
+/// is a queue of these and its end is seldom in the cache.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Place {
-    segment: u64,
-    offset: u32,
+pub(super) struct Place(u64);
+
+impl Place {
+    const OFFSET_BITS: u32 = 31;
+
+    fn new(segment: u64, offset: usize) -> Self {
+        Self(segment << Self::OFFSET_BITS | offset as u64)
+    }
+
+    fn segment(self) -> u64 {
+        self.0 >> Self::OFFSET_BITS
+    }
+
+    fn offset(self) -> usize {
+        (self.0 & ((1 << Self::OFFSET_BITS) - 1)) as usize
+    }
 }
 
 /// The segments, oldest first.
@@ -53,16 +67,21 @@ impl Heap {
         }
         let segment = self.first + self.segments.len() as u64 - 1;
         let Some(last) = self.segments.back_mut() else { unreachable!("one was opened") };
-        let offset = last.len() as u32;
+        let place = Place::new(segment, last.len());
         pack(last, size, owner, message);
         self.bytes += size;
-        Place { segment, offset }
+        place
     }
 
     fn open_segment(&mut self, size: usize) {
         let fits = |spare: &Vec<u8>| spare.capacity() >= size;
         let segment = self.spare.take().filter(fits);
         self.segments.push_back(segment.unwrap_or_else(|| Vec::with_capacity(self.segment_size.max(size))));
+    }
+
+    /// A message's number.
+    pub(super) fn seq(&self, place: Place) -> Seq {
+        self.packed(place).and_then(|packed| packed.long(24)).map_or(Seq(0), Seq)
     }
 
     /// How long a message's content is.
@@ -76,8 +95,8 @@ impl Heap {
     }
 
     fn packed(&self, place: Place) -> Option<Packed<'_>> {
-        let segment = self.segments.get(usize::try_from(place.segment.checked_sub(self.first)?).ok()?)?;
-        Packed::read(segment.get(place.offset as usize..)?)
+        let segment = self.segments.get(usize::try_from(place.segment().checked_sub(self.first)?).ok()?)?;
+        Packed::read(segment.get(place.offset()..)?)
     }
 
     /// Forgets the oldest segment and names the owner of each message in it, oldest first.
@@ -153,18 +172,21 @@ impl<'a> Packed<'a> {
         Some(Self { head, tail: rest.get(..size - HEAD)?, size, content: word(4) as usize, owner })
     }
 
+    fn long(&self, at: usize) -> Option<u64> {
+        self.head[at..].first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
+    }
+
     fn unpack(&self, conversation: &ConversationId) -> Option<MessageRecord> {
         let [kind, target_kind, from, target, id] = *self.head[8..].first_chunk()?;
-        let long = |at: usize| self.head[at..].first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
         let (from, rest) = self.tail.split_at_checked(usize::from(from))?;
         let (target, rest) = rest.split_at_checked(usize::from(target))?;
         let (id, content) = rest.split_at_checked(usize::from(id))?;
         let [from, target, id] = [from, target, id].map(|text| str::from_utf8(text).unwrap_or_default());
         Some(MessageRecord {
             conversation: conversation.clone(),
-            seq: Seq(long(24)?),
-            prev: Seq(long(32)?),
-            time: Millis(long(40)?),
+            seq: Seq(self.long(24)?),
+            prev: Seq(self.long(32)?),
+            time: Millis(self.long(40)?),
             from: UserName::new(from).ok()?,
             target: match target_kind {
                 0 => Target::User(UserName::new(target).ok()?),

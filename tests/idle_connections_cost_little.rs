@@ -3,7 +3,7 @@
 mod common;
 
 use common::raw::{PING, PONG, Raw, frame};
-use longwire::limits::RECV_BUFFERS;
+use longwire::limits::RECV_BUFFERS_MAX;
 use longwire::net::capacity::raise_file_limit;
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
@@ -67,7 +67,7 @@ fn idle_connections_cost_little() {
     let server = Running::start();
     // Each receive buffer is touched once: they are there whoever connects.
     let mut first = server.sign_in(CONNECTIONS);
-    for _ in 0..RECV_BUFFERS {
+    for _ in 0..RECV_BUFFERS_MAX {
         first.write(&frame(PING, b""));
         assert_eq!(first.next_frame(), Some((PONG, Vec::new())));
     }

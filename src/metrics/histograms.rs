@@ -1,7 +1,7 @@
 //! One shard's latencies as HDR histograms, by the same kind of table as its counters. Knows nothing of what it times.
 
 use hdrhistogram::Histogram as Hdr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Values outside are recorded as the nearest bound (ns).
 const LOW: u64 = 1_000;
@@ -36,7 +36,7 @@ macro_rules! histograms {
 
 histograms! {
     Append = "append_seconds" "From a record's append to its outcome";
-    FanOut = "fanout_seconds" "From a fan-out's start on a shard to its last queued frame";
+    FanOut = "fanout_seconds" "How long fan-out that did not fit one turn kept a shard busy";
     Turn = "turn_seconds" "One turn of a shard's loop that found work";
 }
 
@@ -62,9 +62,21 @@ impl Histograms {
     /// Records one duration in nanoseconds.
     #[inline]
     pub fn record(&mut self, histogram: Histogram, nanos: u64) {
+        self.record_n(histogram, nanos, 1);
+    }
+
+    /// Records `n` times the same duration in nanoseconds.
+    #[inline]
+    pub fn record_n(&mut self, histogram: Histogram, nanos: u64, n: u64) {
         let timed = &mut self.0[histogram as usize];
-        timed.hdr.saturating_record(nanos);
-        timed.sum = timed.sum.saturating_add(nanos);
+        timed.hdr.saturating_record_n(nanos, n);
+        timed.sum = timed.sum.saturating_add(nanos.saturating_mul(n));
+    }
+
+    /// Records the time since `start`, `n` times.
+    #[inline]
+    pub fn since(&mut self, histogram: Histogram, start: Instant, n: u64) {
+        self.record_n(histogram, u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX), n);
     }
 
     /// How many durations were recorded.

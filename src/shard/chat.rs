@@ -9,7 +9,7 @@ use crate::chat::{Rules, command_counter};
 use crate::clock::Now;
 use crate::frame::Class;
 use crate::ids::{ConnId, SessionId, ShardId};
-use crate::metrics::{Counter, Gauge, Gauges, Snapshot};
+use crate::metrics::{Counter, Gauge, Gauges, Histogram, Snapshot};
 use crate::net::http::{HttpRules, UpgradeRequest};
 use crate::net::plane::{Handler, Notice, Plane};
 use crate::net::ring::RingAddress;
@@ -17,6 +17,7 @@ use crate::route::Router;
 use crate::view::View;
 use crate::wire::{CloseCode, Command, DecodeError, Encoding, Event, Request};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// A debug build checks all invariants every turn up to this many connections: the check looks at everything.
 const CHECKED_CONNECTIONS: usize = 64;
@@ -35,6 +36,8 @@ pub struct Chat {
     batches: Vec<Batch>,
     /// Uptime by which a draining shard ends, whoever has not closed yet.
     end_by: Option<u64>,
+    /// Since when fan-out has had more to do than fits a turn.
+    fanout_since: Option<Instant>,
 }
 
 fn encoding_of(net: &Plane, conn: ConnId) -> Encoding {
@@ -60,7 +63,19 @@ impl Chat {
     /// Puts one shard's parts together.
     pub fn new(parts: Parts) -> Self {
         let Parts { me, router, rules, lobby, io, http, shards, now } = parts;
-        Self { me, router, rules, lobby, io, http, shards, now, batches: Vec::new(), end_by: None }
+        Self {
+            me,
+            router,
+            rules,
+            lobby,
+            io,
+            http,
+            shards,
+            now,
+            batches: Vec::new(),
+            end_by: None,
+            fanout_since: None,
+        }
     }
 
     fn session(&self, tag: u64) -> SessionId {
@@ -179,6 +194,7 @@ impl Chat {
             Ask::Snapshot(reply) => {
                 let mut snapshot = Snapshot::empty(self.me);
                 snapshot.counters = net.counters.clone();
+                snapshot.histograms = net.histograms.clone();
                 self.gauges(net, mailbox, &mut snapshot.gauges);
                 // The asker may have given up.
                 let _ = reply.try_send(snapshot);
@@ -239,7 +255,7 @@ impl Chat {
     fn settle(&mut self, net: &mut Plane) {
         loop {
             let notices = net.take_notices();
-            let outcomes = self.io.outcomes();
+            let outcomes = self.io.outcomes(&mut net.histograms);
             let activations = std::mem::take(&mut self.io.activations);
             let reads = std::mem::take(&mut self.io.reads);
             if notices.is_empty() && outcomes.is_empty() && activations.is_empty() && reads.is_empty() {
@@ -324,6 +340,14 @@ impl App for Chat {
     fn turn(&mut self, net: &mut Plane) -> bool {
         self.settle(net);
         let mut busy = self.rules.turn(self.now, &mut World { net, io: &mut self.io });
+        match (busy, self.fanout_since) {
+            (true, None) => self.fanout_since = Some(Instant::now()),
+            (false, Some(since)) => {
+                net.histograms.since(Histogram::FanOut, since, 1);
+                self.fanout_since = None;
+            }
+            _ => {}
+        }
         busy |= net.is_draining() && net.drain_slice();
         self.settle(net);
         if net.holds() && !self.io.mailroom.is_spilling() {

@@ -65,6 +65,7 @@ impl App for Echo {
                 Batch::Ask(Ask::Snapshot(reply)) => {
                     let mut snapshot = Snapshot::empty(self.me);
                     snapshot.counters = net.counters.clone();
+                    snapshot.histograms = net.histograms.clone();
                     snapshot.gauges.set(Gauge::Connections, net.len() as u64);
                     // The asker may have given up.
                     let _ = reply.try_send(snapshot);

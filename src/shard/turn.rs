@@ -4,7 +4,7 @@ use super::host::{self, Bed};
 use super::mailbox::Mailbox;
 use super::spin::Spin;
 use crate::clock::{Clock, Now};
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Histogram};
 use crate::net::plane::{Handler, Plane};
 use std::io;
 use std::time::Instant;
@@ -47,6 +47,7 @@ pub async fn run<A: App>(
     let mut scratch = Vec::new();
     let mut breathe_at = 0;
     loop {
+        let start = Instant::now();
         let now = clock.now();
         app.begin(now);
         net.reap(&mut completions, &mut scratch)?;
@@ -60,6 +61,7 @@ pub async fn run<A: App>(
             return Ok(());
         }
         if busy {
+            net.histograms.since(Histogram::Turn, start, 1);
             if now.uptime >= breathe_at {
                 breathe_at = now.uptime + BREATHE_MS;
                 host::breathe().await;

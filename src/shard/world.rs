@@ -6,12 +6,14 @@ use crate::frame::{Class, Frame, Frames};
 use crate::ids::{ConnId, ConversationId, PARTITIONS, PartitionId, ShardId};
 use crate::log::memory::MemoryLog;
 use crate::log::{Epoch, Log, Outcome, Record, Refused, Ticket};
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Histogram, Histograms};
 use crate::net::frame::{self, Opcode};
 use crate::net::plane::Plane;
 use crate::view::memory::MemoryView;
 use crate::view::{Range, View};
 use crate::wire::{CloseCode, Encoding, Event};
+use std::collections::VecDeque;
+use std::time::Instant;
 
 /// What a shard's rules act upon, besides the plane.
 #[derive(Debug)]
@@ -29,6 +31,9 @@ pub struct Io {
     epochs: [Option<Epoch>; PARTITIONS as usize],
     scratch: Vec<u8>,
     outcomes: Vec<Outcome>,
+    /// Appends without an outcome yet: since when, and how many of that poll's turn.
+    appended: VecDeque<(Instant, usize)>,
+    appended_now: bool,
 }
 
 impl Io {
@@ -43,6 +48,8 @@ impl Io {
             epochs: [None; PARTITIONS as usize],
             scratch: Vec::new(),
             outcomes: Vec::new(),
+            appended: VecDeque::new(),
+            appended_now: false,
         }
     }
 
@@ -54,13 +61,39 @@ impl Io {
     }
 
     /// Takes the log's outcomes; what was committed is in the view by then.
-    pub fn outcomes(&mut self) -> Vec<Outcome> {
+    pub fn outcomes(&mut self, histograms: &mut Histograms) -> Vec<Outcome> {
         let mut outcomes = std::mem::take(&mut self.outcomes);
         self.log.poll(&mut outcomes);
+        self.appended_now = false;
+        self.time_appends(outcomes.len(), histograms);
         let view = &mut self.view;
         self.log.feed(view.applied(), &mut |position, record| view.apply(position, record));
         self.log.trim(self.view.applied());
         outcomes
+    }
+
+    /// Appends of one turn share one reading of the clock, and outcomes come in their order.
+    fn time_appends(&mut self, mut outcomes: usize, histograms: &mut Histograms) {
+        while outcomes > 0
+            && let Some((since, count)) = self.appended.front_mut()
+        {
+            let known = outcomes.min(*count);
+            histograms.since(Histogram::Append, *since, known as u64);
+            outcomes -= known;
+            *count -= known;
+            if *count == 0 {
+                self.appended.pop_front();
+            }
+        }
+    }
+
+    fn note_append(&mut self) {
+        if !std::mem::replace(&mut self.appended_now, true) {
+            self.appended.push_back((Instant::now(), 0));
+        }
+        if let Some((_, count)) = self.appended.back_mut() {
+            *count += 1;
+        }
     }
 
     /// Gives the list of outcomes back for reuse.
@@ -106,7 +139,9 @@ impl Effects for World<'_> {
             None => self.io.log.open(partition)?,
         };
         self.io.epochs[usize::from(partition.0)] = Some(epoch);
-        self.io.log.append(partition, epoch, record)
+        let ticket = self.io.log.append(partition, epoch, record)?;
+        self.io.note_append();
+        Ok(ticket)
     }
 
     fn activate(&mut self, conversation: &ConversationId) {

@@ -19,7 +19,7 @@ use super::outbox::Outbox;
 use super::ring::{Completion, Op, Ring, RingAddress};
 use crate::frame::Frame;
 use crate::ids::ConnId;
-use crate::metrics::{Counter, Counters};
+use crate::metrics::{Counter, Counters, Histograms};
 use crate::slab::{Key, Slab};
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -105,6 +105,8 @@ pub struct Plane {
     ping: Frame,
     /// What happened, for `/metrics`.
     pub counters: Counters,
+    /// How long things took, for `/metrics`.
+    pub histograms: Histograms,
 }
 
 impl Plane {
@@ -135,6 +137,7 @@ impl Plane {
             queued_bytes: 0,
             ping: Frame::new(&super::frame::ping(b"")),
             counters: Counters::default(),
+            histograms: Histograms::default(),
         }
     }
 

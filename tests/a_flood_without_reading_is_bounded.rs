@@ -80,3 +80,34 @@ fn a_flood_of_commands_is_bounded_before_and_after_sign_in() {
     assert_bounded(&server, Raw::upgraded(&server), &command);
     assert_bounded(&server, Raw::sign_in(&server, &server.user_on(0, 0)), &command);
 }
+
+#[test]
+fn a_flood_of_messages_is_bounded() {
+    let server =
+        TestServer::chat(2, &[("client.queue_max_size", "64KiB"), ("store.memory_max_bytes", "1MiB")]);
+    for (from, to) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+        let receiver = server.user_on(to, 1);
+        let mut raw = Raw::sign_in(&server, &server.user_on(from, 0));
+        // Answers come from the conversation's shard, many at a time: it is read no more, or closed with 3008.
+        let burst = |n: usize| {
+            let id = |m: usize| format!("{from}{to}:{n}:{m}");
+            let message = |m| json!({"type": "message", "to": receiver, "message": m, "id": id(m)});
+            (0..1000).flat_map(|m| text(&message(m))).collect::<Vec<u8>>()
+        };
+        raw.stream.set_write_timeout(Some(STALLED)).expect("a time-out");
+        for n in 0..100 {
+            if raw.stream.write_all(&burst(n)).is_err() {
+                break;
+            }
+            let held = server.level(Gauge::OutboxBytes);
+            assert!(held <= QUEUE + COALESCE_MAX as u64, "{held} bytes of answers are queued");
+            let kept = server.level(Gauge::ViewBytes);
+            assert!(kept <= 1 << 20, "{kept} bytes of messages are kept");
+        }
+        let (mut one, mut other) =
+            (server.sign_in(&server.user_on(from, 5)), server.sign_in(&server.user_on(to, 6)));
+        one.ask(&json!({"type": "message", "to": server.user_on(to, 6), "message": 1, "id": "x"}), "ack");
+        other.expect("message");
+    }
+    server.wait_until("nothing is under way", |server| server.level(Gauge::SpillDepth) == 0);
+}

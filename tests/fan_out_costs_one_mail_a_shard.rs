@@ -10,6 +10,8 @@ use serde_json::json;
 
 const SHARDS: u16 = 4;
 const MEMBERS: u16 = 200;
+/// No frames but those counted.
+const QUIET: [(&str, &str); 2] = [("group.event_max_members", "0"), ("client.ping_interval", "1h")];
 /// Messages in one write.
 const BURST: usize = 40;
 
@@ -25,7 +27,7 @@ fn group(server: &TestServer, members: u16, shards: u16) -> (String, Vec<Client>
 
 #[test]
 fn fan_out_costs_one_mail_a_shard() {
-    let server = TestServer::chat(usize::from(SHARDS), &[("group.event_max_members", "0")]);
+    let server = TestServer::chat(usize::from(SHARDS), &QUIET);
     // Members on `shards` of the shards; the first, at home with the group, sends.
     for shards in 1..=SHARDS {
         let (group, mut clients) = group(&server, MEMBERS / SHARDS * shards, shards);
@@ -53,7 +55,7 @@ fn fan_out_costs_one_mail_a_shard() {
 
 #[test]
 fn what_is_queued_in_one_turn_leaves_in_fewer_sends() {
-    let server = TestServer::chat(usize::from(SHARDS), &[("group.event_max_members", "0")]);
+    let server = TestServer::chat(usize::from(SHARDS), &QUIET);
     let (group, mut clients) = group(&server, 20, SHARDS);
     let mut sender = Raw::sign_in(&server, &server.user_on(0, 99));
     sender.write(&text(&json!({"type": "joinGroup", "group": group})));

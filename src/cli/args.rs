@@ -20,8 +20,9 @@ Keep settings in a file:
   longwire serve --config longwire.toml";
 
 const SERVE: &str = "\
-A flag comes before its LONGWIRE_* variable, which comes before the settings file.
-Without --dev a token key is needed. `--help` lists every setting, `-h` the main ones.
+Try it: longwire serve --dev. Without --dev a token key is needed: --token-key FILE.
+`--help` lists every setting, `-h` the main ones; `longwire genconfig` prints a settings file.
+A flag comes before its variable (LONGWIRE_SERVER_LISTEN), which comes before the settings file.
 SIGTERM or Ctrl-C closes all connections (code 3000) and ends; a second one ends at once.";
 
 /// All commands.
@@ -36,8 +37,9 @@ pub(super) fn command() -> Command {
         .subcommand(echo())
         .subcommand(gentoken())
         .subcommand(with_all_settings(
-            Command::new("checkconfig")
-                .about("Check the settings a server would start with, and print those changed"),
+            Command::new("checkconfig").about(
+                "Check the settings a server would start with, and print what differs from the defaults",
+            ),
         ))
         .subcommand(genconfig())
 }
@@ -56,8 +58,8 @@ fn config() -> Arg {
 
 fn echo() -> Command {
     Command::new("echo")
-        .about("Run a WebSocket echo server on the same data plane, for conformance suites and measurements")
-        .after_help("Messages up to 64 MiB come back as they were sent. Nobody signs in: keep it on a private address.")
+        .about("Run a plain WebSocket echo server, for conformance suites and measurements")
+        .after_help("It runs on the chat server's data plane. Messages up to 64 MiB come back as they were sent. Nobody signs in: keep it on a private address.")
         .args(settings::args(|row| ["server.listen", "server.cores", "server.connection_limit"].contains(&row.key)))
 }
 

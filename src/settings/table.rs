@@ -131,7 +131,7 @@ settings! {
 
     /// Where messages are kept on disk; not available yet, this version keeps them in memory only.
     store_data_dir: Option<PathBuf> = "store.data_dir", "", flag "data-dir";
-    /// What an ack proves before it is sent; `memory`: the message is kept until the server ends.
+    /// What an ack proves; `memory`, the only one so far: this process has the message, and loses it when it ends.
     store_durability: Durability = "store.durability", "memory", flag "durability";
     /// Messages kept in memory, on all cores together; past it the oldest are forgotten.
     store_memory_max_bytes: Bytes = "store.memory_max_bytes", "256MiB", from "1MiB" to "1024GiB";

@@ -1,23 +1,18 @@
 //! The command line does what its help says, and every refusal tells what to do next.
 #![allow(clippy::unwrap_used, reason = "helpers of a test panic as the test does")]
 
+#[path = "common/process.rs"]
+mod process;
+
 use longwire::auth::Verifier;
 use longwire::clock::Clock;
 use longwire::settings::{markdown, toml_template};
+use process::{Running, longwire};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::Output;
 use std::time::{Duration, Instant};
-
-fn longwire(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_longwire"));
-    command.args(arguments).stdin(Stdio::null());
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("LONGWIRE_")) {
-        command.env_remove(name);
-    }
-    command
-}
 
 fn run(arguments: &[&str]) -> (i32, String, String) {
     outcome(&longwire(arguments).output().unwrap())
@@ -46,63 +41,6 @@ impl TempFile {
 impl Drop for TempFile {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-/// A server that is up; killed when dropped.
-struct Running {
-    child: Child,
-    banner: String,
-    _stdout: BufReader<ChildStdout>,
-}
-
-impl Running {
-    fn start(arguments: &[&str], last_line: &str) -> Self {
-        let mut child = longwire(arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut banner = String::new();
-        while !banner.lines().any(|line| line.trim_start().starts_with(last_line)) {
-            if stdout.read_line(&mut banner).unwrap() == 0 {
-                let mut error = String::new();
-                child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
-                panic!("no banner: {banner}{error}");
-            }
-        }
-        Self { child, banner, _stdout: stdout }
-    }
-
-    /// The `ADDR:PORT` behind `scheme://` in the banner.
-    fn address(&self, scheme: &str) -> String {
-        let rest = self.banner.split_once(scheme).unwrap_or_else(|| panic!("{}", self.banner)).1;
-        rest.chars().take_while(|c| c.is_ascii_digit() || ".:".contains(*c)).collect()
-    }
-
-    fn signal(&self, name: &str) {
-        let kill =
-            Command::new("sh").arg("-c").arg(format!("kill -{name} {}", self.child.id())).status().unwrap();
-        assert!(kill.success());
-    }
-
-    fn exit_code(&mut self, within: Duration) -> Option<i32> {
-        let start = Instant::now();
-        while start.elapsed() < within {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        None
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

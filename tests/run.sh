@@ -12,6 +12,7 @@ needs=(
     "python3 -c 'import venv, ensurepip'=python3 python3-venv"
     "node --version=nodejs"
     "npm --version=npm"
+    "curl --version=curl"
 )
 
 install_missing() {

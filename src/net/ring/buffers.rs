@@ -15,7 +15,7 @@ const PAGE: usize = 4096;
 /// One buffer group a ring.
 pub(super) const GROUP: u16 = 0;
 
-/// Page-aligned memory shared with the kernel, freed when its last user is gone.
+/// Memory shared with the kernel, freed when its last user is gone.
 #[derive(Debug)]
 struct Region {
     start: NonNull<u8>,
@@ -23,8 +23,8 @@ struct Region {
 }
 
 impl Region {
-    fn new(bytes: usize) -> Self {
-        let layout = Layout::from_size_align(bytes.max(PAGE), PAGE).expect("buffer sizes are constants");
+    fn new(bytes: usize, align: usize) -> Self {
+        let layout = Layout::from_size_align(bytes.max(PAGE), align).expect("buffer sizes are constants");
         // SAFETY: the layout's size is not zero.
         let start = unsafe { alloc_zeroed(layout) };
         let Some(start) = NonNull::new(start) else { handle_alloc_error(layout) };
@@ -84,8 +84,9 @@ impl Buffers {
     /// The caller keeps the result as long as the ring: the kernel reads its memory until then.
     pub(super) fn register(uring: &IoUring, count: u16) -> io::Result<Self> {
         assert!(count.is_power_of_two(), "the kernel masks buffer ring indices");
-        let entries = Region::new(usize::from(count) * size_of::<BufRingEntry>());
-        let data = Rc::new(Region::new(usize::from(count) * RECV_BUFFER_SIZE));
+        let entries = Region::new(usize::from(count) * size_of::<BufRingEntry>(), PAGE);
+        // Only what malloc aligns by itself comes from the kernel untouched: a ring that is never used costs no memory.
+        let data = Rc::new(Region::new(usize::from(count) * RECV_BUFFER_SIZE, align_of::<u128>()));
         // SAFETY: the entries live in `Self`, which the ring's owner drops after the ring (field order in `Ring`).
         unsafe {
             uring.submitter().register_buf_ring_with_flags(entries.start.as_ptr() as u64, count, GROUP, 0)?;

@@ -72,6 +72,7 @@ counters! {
     RingOverflow = "ring_overflow" {} "Times a completion queue overflowed into the kernel";
     BuffersDry = "ring_buffers_dry" {} "Receives that found no buffer and were armed again";
     Parks = "loop_parks" {} "Times a shard went to sleep";
+    Naps = "loop_naps" {} "Times a shard slept in its ring for up to 10 ms";
     Wakes = "mailbox_wakes" {} "Times a sleeping shard was woken for mail";
     MailSent = "mailbox_mails" {} "Mails sent to other shards";
     MailBatches = "mailbox_batches" {} "Batches they were sent in";

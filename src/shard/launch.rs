@@ -274,7 +274,9 @@ impl Seed {
         let rings = (0..self.capacity.rings_per_core)
             .map(|_| Ring::new(self.capacity.slots_per_ring, buffers, bell))
             .collect::<io::Result<Vec<_>>>()?;
-        Ok(Plane::new(plane_config(&self.plan), rings))
+        let mut plane = Plane::new(plane_config(&self.plan), rings);
+        plane.nap_by(self.mailbox.bell().nap_fd()?);
+        Ok(plane)
     }
 
     async fn run(self, mut plane: Plane, shards: Arc<Vec<Arc<[RingAddress]>>>) -> io::Result<()> {

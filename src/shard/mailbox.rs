@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
 
 /// A signed-in connection on its way to its home shard. Never dropped: its loss would strand a client.
 #[derive(Debug)]
@@ -50,11 +50,17 @@ pub enum Batch {
     Ask(super::control::Ask),
 }
 
+// What a doorbell's shard does.
+const AWAKE: u8 = 0;
+const NAPPING: u8 = 1;
+const ASLEEP: u8 = 2;
+
 /// Wakes a shard that sleeps, and tells one that is awake that there is mail.
 #[derive(Debug)]
 pub struct Doorbell {
     eventfd: OwnedFd,
-    parked: AtomicBool,
+    nap: OwnedFd,
+    state: AtomicU8,
     mail: AtomicBool,
     missed: AtomicBool,
 }
@@ -67,10 +73,19 @@ impl Doorbell {
     pub fn new() -> io::Result<Self> {
         Ok(Self {
             eventfd: eventfd(0, EventfdFlags::CLOEXEC)?,
-            parked: AtomicBool::new(false),
+            nap: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+            state: AtomicU8::new(AWAKE),
             mail: AtomicBool::new(false),
             missed: AtomicBool::new(false),
         })
+    }
+
+    /// What is written while the shard naps, for its ring to watch.
+    ///
+    /// # Errors
+    /// When the descriptor cannot be copied.
+    pub fn nap_fd(&self) -> io::Result<OwnedFd> {
+        self.nap.try_clone()
     }
 
     /// The eventfd, for the rings and for the sleeper.
@@ -82,23 +97,32 @@ impl Doorbell {
     pub fn ring(&self) -> bool {
         self.mail.store(true, Ordering::SeqCst);
         fence(Ordering::SeqCst);
-        let woken = self.parked.load(Ordering::SeqCst) && self.parked.swap(false, Ordering::SeqCst);
-        if woken {
-            // An eventfd write fails only when its counter is full, and then the sleeper is awake already.
-            let _ = rustix::io::write(&self.eventfd, &1u64.to_ne_bytes());
+        if self.state.load(Ordering::SeqCst) == AWAKE {
+            return false;
         }
-        woken
+        // An eventfd write fails only when its counter is full, and then the sleeper is awake already.
+        match self.state.swap(AWAKE, Ordering::SeqCst) {
+            NAPPING => rustix::io::write(&self.nap, &1u64.to_ne_bytes()).is_ok(),
+            ASLEEP => rustix::io::write(&self.eventfd, &1u64.to_ne_bytes()).is_ok(),
+            _ => false,
+        }
     }
 
-    /// Announces sleep. The shard looks for work once more after it, so that no mail is slept through.
+    /// Announces sleep on the eventfd. The shard looks for work once more after it, so that no mail is slept through.
     pub fn park(&self) {
-        self.parked.store(true, Ordering::SeqCst);
+        self.state.store(ASLEEP, Ordering::SeqCst);
         fence(Ordering::SeqCst);
     }
 
-    /// Ends sleep.
-    pub fn unpark(&self) {
-        self.parked.store(false, Ordering::SeqCst);
+    /// Announces a nap, likewise.
+    pub fn nap(&self) {
+        self.state.store(NAPPING, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+    }
+
+    /// Ends sleep and nap.
+    pub fn wake(&self) {
+        self.state.store(AWAKE, Ordering::SeqCst);
     }
 
     /// Whether mail came since it was last taken.

@@ -1,7 +1,7 @@
 //! The loop of one core: reap, read mail, handle, send, sleep. Knows neither the rules nor the protocol.
 
 use super::host::{self, Bed};
-use super::mailbox::Mailbox;
+use super::mailbox::{Doorbell, Mailbox};
 use super::spin::Spin;
 use crate::clock::{Clock, Now};
 use crate::metrics::{Counter, Histogram};
@@ -11,6 +11,8 @@ use std::time::Instant;
 
 /// A busy loop lets the executor's other tasks run this often (ms).
 const BREATHE_MS: u64 = 10;
+/// The longest nap (ms): glommio's own tasks wait no longer than this, and an idle shard naps once before it sleeps.
+const NAP_MS: u64 = 10;
 
 /// What runs on a core, above the plane.
 pub trait App: Handler {
@@ -46,6 +48,7 @@ pub async fn run<A: App>(
     let mut completions = Vec::new();
     let mut scratch = Vec::new();
     let mut breathe_at = 0;
+    let mut drowsy = false;
     loop {
         let start = Instant::now();
         let now = clock.now();
@@ -61,6 +64,7 @@ pub async fn run<A: App>(
             return Ok(());
         }
         if busy {
+            drowsy = false;
             net.histograms.since(Histogram::Turn, start, 1);
             if now.uptime >= breathe_at {
                 breathe_at = now.uptime + BREATHE_MS;
@@ -72,18 +76,36 @@ pub async fn run<A: App>(
         if net.is_ready() || bell.has_mail() || spin.wait(|| net.is_ready() || bell.has_mail()) {
             continue;
         }
-        net.arm_timer(app.end_by());
-        net.listen_for_events(true);
-        bell.park();
-        // Submits the timer; what came in between ends the sleep before it begins.
-        net.reap(&mut completions, &mut scratch)?;
-        if completions.is_empty() && !net.is_ready() && !bell.has_mail() {
-            let asleep = Instant::now();
-            net.counters.count(Counter::Parks);
-            bed.sleep().await?;
-            spin.slept(asleep.elapsed());
+        let asleep = Instant::now();
+        if !drowsy && net.can_nap() {
+            drowsy = nap(&mut net, bell, app.end_by(), now.uptime)?;
+        } else {
+            net.arm_timer(app.end_by());
+            net.listen_for_events(true);
+            bell.park();
+            // Submits the timer; what came in between ends the sleep before it begins.
+            net.reap(&mut completions, &mut scratch)?;
+            if completions.is_empty() && !net.is_ready() && !bell.has_mail() {
+                net.counters.count(Counter::Parks);
+                bed.sleep().await?;
+            }
+            bell.wake();
+            net.listen_for_events(false);
         }
-        bell.unpark();
-        net.listen_for_events(false);
+        spin.slept(asleep.elapsed());
     }
+}
+
+/// Sleeps in the ring for a little: cheaper than through the executor, whose other tasks wait meanwhile. True when nothing
+/// happened, and a real sleep is due.
+fn nap(net: &mut Plane, bell: &Doorbell, end_by: Option<u64>, uptime: u64) -> io::Result<bool> {
+    let deadline = [net.next_deadline(), end_by].into_iter().flatten().min();
+    let left = deadline.map_or(NAP_MS, |at| at.saturating_sub(uptime).clamp(1, NAP_MS));
+    bell.nap();
+    if !bell.has_mail() {
+        net.counters.count(Counter::Naps);
+        net.nap(left)?;
+    }
+    bell.wake();
+    Ok(!net.is_ready() && !bell.has_mail())
 }

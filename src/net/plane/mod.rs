@@ -5,11 +5,14 @@
 mod accepting;
 mod closing;
 mod moving;
+mod napping;
 mod receiving;
 mod sending;
 mod timing;
 
 pub use moving::Parcel;
+
+use napping::Nap;
 
 use super::conn::{Conn, Flags, State};
 use super::http::{HttpRules, UpgradeRequest};
@@ -95,6 +98,7 @@ pub struct Plane {
     closed_by: VecDeque<(u64, ConnId)>,
     sweep: timing::Sweep,
     timer_at: Option<u64>,
+    nap: Option<Nap>,
     draining: Option<u32>,
     moves: HashMap<ConnId, moving::Move>,
     held: Vec<ConnId>,
@@ -128,6 +132,7 @@ impl Plane {
             closed_by: VecDeque::new(),
             sweep: timing::Sweep::default(),
             timer_at: None,
+            nap: None,
             draining: None,
             moves: HashMap::new(),
             held: Vec::new(),
@@ -239,6 +244,7 @@ impl Plane {
                 Some(Op::Move) => self.move_done(completion),
                 Some(Op::Timer) => self.timer_at = None,
                 Some(Op::Shut) => self.shut(completion.token.conn()),
+                Some(Op::Bell) => self.bell_rang(),
                 // Only failures come back: the target was already gone.
                 Some(Op::Close) | None => {}
             }

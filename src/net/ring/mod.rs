@@ -13,7 +13,7 @@ pub use token::{Op, Token};
 use crate::frame::Frame;
 use crate::limits::{RECV_BUFFER_SIZE, RING_CQ, RING_FILL_PERCENT, RING_SQ};
 use buffers::{Buffers, GROUP};
-use io_uring::types::{CancelBuilder, DestinationSlot, Fd, Fixed, Timespec};
+use io_uring::types::{CancelBuilder, DestinationSlot, Fd, Fixed, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -326,5 +326,30 @@ impl Ring {
     pub fn stop_timer(&mut self) {
         let entry = opcode::TimeoutRemove::new(Token::bare(Op::Timer).0).build();
         self.push(&entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(Token::bare(Op::Close).0));
+    }
+
+    /// Completes once when `bell` becomes readable.
+    pub fn watch(&mut self, bell: RawFd) {
+        let entry = opcode::PollAdd::new(Fd(bell), libc::POLLIN as u32).build();
+        self.push(&entry.user_data(Token::bare(Op::Bell).0));
+    }
+
+    /// Submits what is queued and blocks until there is a completion, or for `millis`.
+    ///
+    /// # Errors
+    /// When the kernel refuses the ring itself.
+    pub fn wait(&mut self, millis: u64) -> io::Result<()> {
+        if std::mem::take(&mut self.given_back) {
+            self.buffers.publish();
+        }
+        self.enters += 1;
+        let timeout = Timespec::new().sec(millis / 1000).nsec((millis % 1000) as u32 * 1_000_000);
+        match self.uring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&timeout)) {
+            Ok(_) => Ok(()),
+            Err(e) => match e.raw_os_error() {
+                Some(libc::ETIME | libc::EBUSY | libc::EAGAIN | libc::EINTR) => Ok(()),
+                _ => Err(e),
+            },
+        }
     }
 }

@@ -20,6 +20,8 @@ pub enum Op {
     Timer,
     /// A connection whose sending side was shut down.
     Shut,
+    /// Somebody rang while the shard napped.
+    Bell,
 }
 
 /// An operation and its connection, packed.
@@ -47,6 +49,7 @@ impl Token {
             5 => Op::Close,
             6 => Op::Timer,
             7 => Op::Shut,
+            8 => Op::Bell,
             _ => return None,
         })
     }
@@ -64,7 +67,7 @@ mod tests {
     #[test]
     fn packs_and_unpacks() {
         let conn = ConnId { index: u32::MAX, generation: 0x00ff_ffff };
-        for op in [Op::Accept, Op::Recv, Op::Send, Op::Move, Op::Close, Op::Timer, Op::Shut] {
+        for op in [Op::Accept, Op::Recv, Op::Send, Op::Move, Op::Close, Op::Timer, Op::Shut, Op::Bell] {
             let token = Token::new(op, conn);
             assert_eq!((token.op(), token.conn()), (Some(op), conn));
         }

@@ -30,6 +30,8 @@ pub const CLOSE_REASON_MAX: usize = 123;
 
 /// Frames copied together into one send at most (bytes); a larger single frame is sent as it is.
 pub const COALESCE_MAX: usize = 64 * 1024;
+/// What a queued frame costs besides its bytes (bytes): its place in the queue and its allocation. Budgets count it.
+pub const FRAME_COST: usize = 64;
 /// Frames queued for one connection at most, besides its byte budget (number).
 pub const OUTBOX_FRAMES_MAX: usize = 65_536;
 

@@ -1,7 +1,7 @@
 //! One shard's latencies as HDR histograms, by the same kind of table as its counters. Knows nothing of what it times.
 
 use hdrhistogram::Histogram as Hdr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Values outside are recorded as the nearest bound (ns).
 const LOW: u64 = 1_000;
@@ -73,10 +73,10 @@ impl Histograms {
         timed.sum = timed.sum.saturating_add(nanos.saturating_mul(n));
     }
 
-    /// Records the time since `start`, `n` times.
+    /// Records a duration, `n` times.
     #[inline]
-    pub fn since(&mut self, histogram: Histogram, start: Instant, n: u64) {
-        self.record_n(histogram, u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX), n);
+    pub fn took(&mut self, histogram: Histogram, duration: Duration, n: u64) {
+        self.record_n(histogram, u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX), n);
     }
 
     /// How many durations were recorded.

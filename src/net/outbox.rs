@@ -2,7 +2,7 @@
 
 use super::ring::{SendBuffer, SendKey};
 use crate::frame::{Class, Frame};
-use crate::limits::{COALESCE_MAX, OUTBOX_FRAMES_MAX};
+use crate::limits::{COALESCE_MAX, FRAME_COST, OUTBOX_FRAMES_MAX};
 use std::collections::VecDeque;
 
 /// What became of a frame.
@@ -44,7 +44,7 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Bytes queued, not counting the send under way.
+    /// Bytes queued and what queueing them costs, not counting the send under way.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -85,7 +85,7 @@ impl Outbox {
 
     /// Queues a frame whatever the budget: only for the few that tell a slow session what happens to it.
     pub fn force(&mut self, frame: &Frame, class: Class) {
-        self.bytes += frame.size();
+        self.bytes += cost(frame);
         self.queue.push_back((frame.clone(), class));
     }
 
@@ -98,7 +98,7 @@ impl Outbox {
     /// Takes what one send may carry: a single frame as it is, several copied into `spare`.
     pub fn take(&mut self, spare: impl FnOnce() -> Vec<u8>) -> Option<(SendBuffer, u32)> {
         let (first, _) = self.queue.pop_front()?;
-        self.bytes -= first.size();
+        self.bytes -= cost(&first);
         let fits_behind = |size: usize, next: Option<&(Frame, Class)>| {
             next.is_some_and(|(frame, _)| size + frame.size() <= COALESCE_MAX)
         };
@@ -111,7 +111,7 @@ impl Outbox {
         let mut frames = 1;
         while fits_behind(bytes.len(), self.queue.front()) {
             if let Some((next, _)) = self.queue.pop_front() {
-                self.bytes -= next.size();
+                self.bytes -= cost(&next);
                 bytes.extend_from_slice(next.bytes());
                 frames += 1;
             }
@@ -132,7 +132,7 @@ impl Outbox {
     }
 
     fn fits(&self, frame: &Frame, budget: usize) -> bool {
-        self.bytes + frame.size() <= budget && self.queue.len() < OUTBOX_FRAMES_MAX
+        self.bytes + cost(frame) <= budget && self.queue.len() < OUTBOX_FRAMES_MAX
     }
 
     fn drop_class(&mut self, class: Class) -> u32 {
@@ -141,7 +141,7 @@ impl Outbox {
         self.queue.retain(|(frame, queued)| {
             let keep = *queued != class;
             if !keep {
-                *bytes -= frame.size();
+                *bytes -= cost(frame);
             }
             keep
         });
@@ -149,9 +149,17 @@ impl Outbox {
     }
 }
 
+/// What a queued frame counts for.
+pub(super) fn cost(frame: &Frame) -> usize {
+    frame.size() + FRAME_COST
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// For 1000 bytes in two frames.
+    const BUDGET: usize = 1000 + 2 * FRAME_COST;
 
     fn frame(size: usize) -> Frame {
         Frame::new(&vec![b'x'; size])
@@ -160,26 +168,26 @@ mod tests {
     #[test]
     fn ephemeral_goes_first_then_stored_then_the_session() {
         let mut outbox = Outbox::default();
-        assert_eq!(outbox.push(&frame(40), Class::Ephemeral, 100), Pushed::Queued);
-        assert_eq!(outbox.push(&frame(60), Class::Stored, 100), Pushed::Queued);
-        assert_eq!(outbox.push(&frame(10), Class::Ephemeral, 100), Pushed::Dropped);
+        assert_eq!(outbox.push(&frame(400), Class::Ephemeral, BUDGET), Pushed::Queued);
+        assert_eq!(outbox.push(&frame(600), Class::Stored, BUDGET), Pushed::Queued);
+        assert_eq!(outbox.push(&frame(100), Class::Ephemeral, BUDGET), Pushed::Dropped);
         assert_eq!(
-            outbox.push(&frame(40), Class::Stored, 100),
+            outbox.push(&frame(400), Class::Stored, BUDGET),
             Pushed::Queued,
             "the ephemeral one made room"
         );
-        assert_eq!(outbox.push(&frame(1), Class::Stored, 100), Pushed::Shed { stored: 3 });
+        assert_eq!(outbox.push(&frame(100), Class::Stored, BUDGET), Pushed::Shed { stored: 3 });
         assert_eq!(outbox.bytes(), 0);
-        assert_eq!(outbox.push(&frame(100), Class::Reply, 100), Pushed::Queued);
-        assert_eq!(outbox.push(&frame(1), Class::Stored, 100), Pushed::TooSlow);
+        assert_eq!(outbox.push(&frame(1000), Class::Reply, BUDGET), Pushed::Queued);
+        assert_eq!(outbox.push(&frame(100), Class::Stored, BUDGET), Pushed::TooSlow);
     }
 
     #[test]
     fn replies_are_never_dropped_silently() {
         let mut outbox = Outbox::default();
-        assert_eq!(outbox.push(&frame(90), Class::Reply, 100), Pushed::Queued);
-        assert_eq!(outbox.push(&frame(90), Class::Reply, 100), Pushed::TooSlow);
-        assert_eq!(outbox.bytes(), 90);
+        assert_eq!(outbox.push(&frame(900), Class::Reply, BUDGET), Pushed::Queued);
+        assert_eq!(outbox.push(&frame(900), Class::Reply, BUDGET), Pushed::TooSlow);
+        assert_eq!(outbox.bytes(), cost(&frame(900)));
     }
 
     #[test]

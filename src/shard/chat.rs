@@ -119,6 +119,10 @@ impl Chat {
         let session = self.rules.sign_in(conn, encoding, claims, device, id.as_deref(), self.now, &mut world);
         if let Some(session) = session {
             net.go_live(conn, u64::from(session.index) | u64::from(session.generation) << 32);
+            if net.tag(conn).is_none() {
+                // The connection ended under its own sign-in, before anyone could tell whose it was.
+                self.rules.closed(session, self.now, &mut World { net, io: &mut self.io });
+            }
         }
     }
 
@@ -198,10 +202,6 @@ impl Chat {
                 self.gauges(net, mailbox, &mut snapshot.gauges);
                 // The asker may have given up.
                 let _ = reply.try_send(snapshot);
-            }
-            Ask::Drain(timeout) => {
-                self.end_by = Some(self.now.uptime.saturating_add(timeout.as_millis() as u64));
-                net.drain();
             }
         }
     }
@@ -331,6 +331,10 @@ impl App for Chat {
             }
         }
         self.batches = batches;
+        if let Some(millis) = mailbox.bell().take_drain() {
+            self.end_by = Some(self.now.uptime.saturating_add(millis));
+            net.drain();
+        }
         if mailbox.bell().take_missed() {
             self.rules.missed();
         }
@@ -343,7 +347,7 @@ impl App for Chat {
         match (busy, self.fanout_since) {
             (true, None) => self.fanout_since = Some(Instant::now()),
             (false, Some(since)) => {
-                net.histograms.since(Histogram::FanOut, since, 1);
+                net.histograms.took(Histogram::FanOut, since.elapsed(), 1);
                 self.fanout_since = None;
             }
             _ => {}

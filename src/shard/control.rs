@@ -13,8 +13,6 @@ use std::time::Duration;
 pub enum Ask {
     /// Counters and levels, for `/metrics`.
     Snapshot(flume::Sender<Snapshot>),
-    /// Stop accepting, close all with 3000, end within the time.
-    Drain(Duration),
 }
 
 /// The control thread's handle on all shards.
@@ -33,7 +31,7 @@ impl Control {
     pub fn drain(&self, timeout: Duration) {
         self.draining.store(true, Ordering::Release);
         for shard in self.shards.iter() {
-            shard.ask(Ask::Drain(timeout));
+            shard.drain(timeout);
         }
     }
 }

@@ -70,13 +70,13 @@ impl App for Echo {
                     // The asker may have given up.
                     let _ = reply.try_send(snapshot);
                 }
-                Batch::Ask(Ask::Drain(timeout)) => {
-                    self.end_by = Some(self.now.uptime.saturating_add(timeout.as_millis() as u64));
-                    net.drain();
-                }
                 // Echo shards have nothing to say to each other.
                 Batch::Mails(..) => {}
             }
+        }
+        if let Some(millis) = mailbox.bell().take_drain() {
+            self.end_by = Some(self.now.uptime.saturating_add(millis));
+            net.drain();
         }
         busy
     }

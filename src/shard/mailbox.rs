@@ -12,7 +12,8 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering, fence};
+use std::time::Duration;
 
 /// A signed-in connection on its way to its home shard. Never dropped: its loss would strand a client.
 #[derive(Debug)]
@@ -51,6 +52,7 @@ pub enum Batch {
 }
 
 // What a doorbell's shard does.
+const STAY: u64 = u64::MAX;
 const AWAKE: u8 = 0;
 const NAPPING: u8 = 1;
 const ASLEEP: u8 = 2;
@@ -63,6 +65,8 @@ pub struct Doorbell {
     state: AtomicU8,
     mail: AtomicBool,
     missed: AtomicBool,
+    /// The order to go down: within how many ms, [`STAY`] for none. Not a mail, since a full box must not lose it.
+    drain: AtomicU64,
 }
 
 impl Doorbell {
@@ -77,6 +81,7 @@ impl Doorbell {
             state: AtomicU8::new(AWAKE),
             mail: AtomicBool::new(false),
             missed: AtomicBool::new(false),
+            drain: AtomicU64::new(STAY),
         })
     }
 
@@ -135,6 +140,12 @@ impl Doorbell {
         self.has_mail() && self.mail.swap(false, Ordering::AcqRel)
     }
 
+    /// The order to go down, within so many ms; told once.
+    pub fn take_drain(&self) -> Option<u64> {
+        let ordered = self.drain.load(Ordering::Relaxed) != STAY;
+        ordered.then(|| self.drain.swap(STAY, Ordering::AcqRel)).filter(|&millis| millis != STAY)
+    }
+
     /// Whether deliveries to this shard were dropped since the last question.
     pub fn take_missed(&self) -> bool {
         self.missed.load(Ordering::Relaxed) && self.missed.swap(false, Ordering::AcqRel)
@@ -149,6 +160,13 @@ pub struct Address {
 }
 
 impl Address {
+    /// Orders the shard to go down.
+    pub fn drain(&self, timeout: Duration) {
+        let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).min(STAY - 1);
+        self.bell.drain.store(millis, Ordering::Release);
+        self.bell.ring();
+    }
+
     /// Puts one question of the control thread into the box; false if the shard has ended or its box is full.
     pub fn ask(&self, ask: super::control::Ask) -> bool {
         let sent = self.sender.try_send(Batch::Ask(ask)).is_ok();

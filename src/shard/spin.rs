@@ -52,11 +52,11 @@ impl Spin {
         }
     }
 
-    /// Learns from a sleep: one that a spin would have spared makes the next spin longer, a long one shorter.
+    /// Learns from a sleep: one that a spin would have spared makes the next spin longer, a longer one makes it shorter.
     pub fn slept(&mut self, sleep: Duration) {
         if sleep <= self.max {
-            self.window = self.max;
-        } else if sleep > 4 * self.max {
+            self.window = (self.window * 2).clamp(self.max / 8, self.max);
+        } else {
             self.window /= 2;
         }
     }

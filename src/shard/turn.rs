@@ -53,11 +53,12 @@ pub async fn run<A: App>(
         let start = Instant::now();
         let now = clock.now();
         app.begin(now);
+        net.begin(now.uptime);
         net.reap(&mut completions, &mut scratch)?;
         let mut busy = !completions.is_empty();
         busy |= app.read_mail(&mut net, &mailbox);
-        net.dispatch(&mut app, &mut completions, now.uptime);
-        net.tick(now.uptime);
+        net.dispatch(&mut app, &mut completions);
+        net.tick();
         busy |= app.turn(&mut net);
         net.flush();
         if app.is_finished(&net) {
@@ -65,7 +66,7 @@ pub async fn run<A: App>(
         }
         if busy {
             drowsy = false;
-            net.histograms.since(Histogram::Turn, start, 1);
+            net.histograms.took(Histogram::Turn, start.elapsed(), 1);
             if now.uptime >= breathe_at {
                 breathe_at = now.uptime + BREATHE_MS;
                 host::breathe().await;

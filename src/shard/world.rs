@@ -78,7 +78,7 @@ impl Io {
             && let Some((since, count)) = self.appended.front_mut()
         {
             let known = outcomes.min(*count);
-            histograms.since(Histogram::Append, *since, known as u64);
+            histograms.took(Histogram::Append, since.elapsed(), known as u64);
             outcomes -= known;
             *count -= known;
             if *count == 0 {

@@ -68,7 +68,8 @@ impl Plane {
             self.accepting = None;
             self.rings[ring].stop_accepting();
             self.arm_accept();
-        } else if !completion.more {
+        // The end of an accept that was stopped says nothing about the one armed since, maybe on the same ring.
+        } else if !completion.more && completion.result != -libc::ECANCELED {
             self.accepting = None;
             self.arm_accept();
         }

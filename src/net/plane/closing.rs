@@ -31,9 +31,10 @@ impl Plane {
     fn begin_close(&mut self, id: ConnId, close_frame: &[u8]) {
         self.queue_bytes(id, close_frame);
         let Some(conn) = self.conns.get_mut(id.into()) else { return };
-        conn.state = State::Closing;
-        conn.flags.clear(Flags::PAUSED);
+        conn.flags.clear(Flags::PAUSED.and(Flags::HELD));
         let held = conn.forget_input();
+        // Behind a frame that was cut off nothing can be told apart any more, not even the peer's close.
+        conn.state = if held == 0 { State::Closing } else { State::Lingering };
         let tag = conn.tag.take();
         self.assembly = self.assembly.saturating_sub(held);
         self.moves.remove(&id);

@@ -224,18 +224,18 @@ impl Plane {
             ring.turn(scratch)?;
             completions.extend(scratch.drain(..).map(|completion| (index as u8, completion)));
             self.counters.add(Counter::RingEnters, ring.take_enters());
+            self.counters.add(Counter::RingOverflow, ring.take_overflows());
         }
         Ok(())
     }
 
-    /// Handles completions, in their order.
-    pub fn dispatch<H: Handler>(
-        &mut self,
-        handler: &mut H,
-        completions: &mut Vec<(u8, Completion)>,
-        uptime: u64,
-    ) {
+    /// The time of this turn (ms of uptime), before anything else in it: mail adopts and closes connections too.
+    pub fn begin(&mut self, uptime: u64) {
         self.uptime = uptime;
+    }
+
+    /// Handles completions, in their order.
+    pub fn dispatch<H: Handler>(&mut self, handler: &mut H, completions: &mut Vec<(u8, Completion)>) {
         for (ring, completion) in completions.drain(..) {
             match completion.token.op() {
                 Some(Op::Accept) => self.accepted(usize::from(ring), completion),

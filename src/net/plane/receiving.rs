@@ -20,6 +20,8 @@ enum Found {
     Message,
 }
 
+/// Why a connection is closed that asks for more memory than the shard has left for unfinished input.
+const HOLDS_TOO_MUCH: &str = "the server holds too many half-received messages";
 /// A control frame's payload at most (RFC 6455 section 5.5).
 const CONTROL_MAX: usize = 125;
 
@@ -100,12 +102,16 @@ impl Plane {
         if bytes.is_empty() {
             return;
         }
+        let full = self.assembly + bytes.len() > ASSEMBLY_BYTES_PER_SHARD;
         let Some(conn) = self.conn_mut(id) else { return };
         // What a paused connection had under way is bounded by the receive buffers; its multishot is cancelled.
         let bounded = conn.flags.has(Flags::PAUSED);
         let early = conn.early.get_or_insert_default();
         if !bounded && early.len() + bytes.len() > EARLY_BYTES_MAX {
             return self.close(id, CloseCode::TooBig, "too much sent before signing in");
+        }
+        if full {
+            return self.close(id, CloseCode::TooMany, HOLDS_TOO_MUCH);
         }
         early.extend_from_slice(bytes);
         self.assembly += bytes.len();
@@ -124,6 +130,9 @@ impl Plane {
         match parsed {
             Head::Incomplete => {
                 let head = kept.unwrap_or_else(|| Box::new(bytes.to_vec()));
+                if self.assembly + head.len() > ASSEMBLY_BYTES_PER_SHARD {
+                    return self.lost(id);
+                }
                 self.assembly += head.len();
                 if let Some(conn) = self.conn_mut(id) {
                     conn.early = Some(head);
@@ -206,10 +215,10 @@ impl Plane {
             (State::Open | State::Live | State::Moving | State::Closing, Ok(())) => {
                 conn.inbound = inbound;
                 self.assembly += held;
-                if over {
-                    self.close(id, CloseCode::TooMany, "the server holds too many half-received messages");
-                } else if conn.state == State::Moving || conn.flags.has(Flags::PAUSED) {
+                if conn.state == State::Moving || conn.flags.has(Flags::PAUSED) {
                     self.keep_early(id, rest);
+                } else if over {
+                    self.close(id, CloseCode::TooMany, HOLDS_TOO_MUCH);
                 }
             }
             _ => {}

@@ -4,7 +4,7 @@ use super::{Flags, Notice, Outbox, Plane, State};
 use crate::frame::{Class, Frame};
 use crate::ids::ConnId;
 use crate::metrics::Counter;
-use crate::net::outbox::{InFlight, Pushed};
+use crate::net::outbox::{InFlight, Pushed, cost};
 use crate::net::ring::{Completion, Op, SendBuffer, Token};
 use crate::wire::CloseCode;
 use std::num::NonZeroU32;
@@ -50,7 +50,7 @@ impl Plane {
     pub fn send_regardless(&mut self, id: ConnId, frame: &Frame) {
         if self.conns.get(id.into()).is_some() {
             self.outbox_of(id).force(frame, Class::Reply);
-            self.queued_bytes += frame.size();
+            self.queued_bytes += cost(frame);
             self.mark_dirty(id);
         }
     }
@@ -128,7 +128,12 @@ impl Plane {
         let outbox = &mut self.outboxes[number.get() as usize - 1];
         let spare = &mut self.spare;
         let before = outbox.bytes();
-        let Some((buffer, frames)) = outbox.take(|| spare.pop().unwrap_or_default()) else { return };
+        let Some((buffer, frames)) = outbox.take(|| spare.pop().unwrap_or_default()) else {
+            // What was queued has been dropped since.
+            conn.outbox = None;
+            self.drop_outbox(Some(number));
+            return self.drained(id);
+        };
         self.queued_bytes -= before - outbox.bytes();
         conn.flags.set(Flags::SEND);
         let key = self.rings[usize::from(conn.ring)].send(conn.slot, buffer, 0, Token::new(Op::Send, id));
@@ -159,6 +164,11 @@ impl Plane {
             outbox.in_flight = Some(InFlight { key, offset, ..flight });
             return;
         }
+        // A paused connection is not read, but one that takes bytes is alive.
+        if conn.flags.has(Flags::PAUSED) {
+            conn.heard(self.uptime);
+        }
+        let catches_up = outbox.bytes() <= self.config.outbox_budget / 4;
         self.counters.add(Counter::FramesSent, u64::from(flight.frames));
         if let SendBuffer::Copied(bytes) = buffer
             && self.spare.len() < SPARE_MAX
@@ -171,6 +181,16 @@ impl Plane {
             self.drained(id);
         } else {
             self.mark_dirty(id);
+            if catches_up {
+                self.caught_up(id);
+            }
+        }
+    }
+
+    /// A connection that was paused for its queue has little of it left.
+    fn caught_up(&mut self, id: ConnId) {
+        if self.conn(id).is_some_and(|c| c.flags.has(Flags::PAUSED) && !c.flags.has(Flags::HELD)) {
+            self.resumable.push(id);
         }
     }
 
@@ -180,10 +200,8 @@ impl Plane {
         match conn.state {
             State::Closing | State::Lingering => self.close_drained(id),
             State::Moving => self.start_move(id),
-            State::Open | State::Live if conn.flags.has(Flags::PAUSED) && !conn.flags.has(Flags::HELD) => {
-                self.resumable.push(id);
-            }
-            _ => {}
+            State::Open | State::Live => self.caught_up(id),
+            State::Head | State::Gone => {}
         }
     }
 }

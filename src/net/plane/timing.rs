@@ -1,6 +1,6 @@
 //! Time for connections: sign-in and close deadlines, and the heartbeat as a cursor that sweeps the slab.
 
-use super::{Notice, Plane, State};
+use super::{Flags, Notice, Plane, State};
 use crate::ids::ConnId;
 use crate::metrics::Counter;
 use crate::wire::CloseCode;
@@ -14,14 +14,28 @@ const SWEEP_TICK_MIN: u64 = 20;
 #[derive(Debug, Default)]
 pub(super) struct Sweep {
     cursor: u32,
-    /// Uptime up to which slots were visited.
+    /// Uptime of the last look.
     since: u64,
+    /// Visits due, in units of one interval's part: what a look leaves over is not lost and not done twice.
+    owed: u64,
+}
+
+impl Sweep {
+    /// How many slots to visit now, so that all of them are visited once per interval (ms).
+    fn due(&mut self, slots: u64, interval: u64, uptime: u64) -> u64 {
+        let elapsed = uptime.saturating_sub(self.since);
+        self.since = uptime;
+        self.owed = (self.owed + slots * elapsed).min(slots * interval);
+        let visits = (self.owed / interval).min(u64::from(SWEEP_SLICE));
+        self.owed -= visits * interval;
+        visits
+    }
 }
 
 impl Plane {
     /// Does what is due; part of each turn.
-    pub fn tick(&mut self, uptime: u64) {
-        self.uptime = uptime;
+    pub fn tick(&mut self) {
+        let uptime = self.uptime;
         while let Some(&(at, id)) = self.sign_in_by.front() {
             if at > uptime {
                 break;
@@ -60,18 +74,7 @@ impl Plane {
     fn sweep(&mut self) {
         let slots = u64::from(self.conns.high_water());
         let interval = self.config.ping_interval;
-        let elapsed = self.uptime.saturating_sub(self.sweep.since).min(interval);
-        let due = slots * elapsed / interval;
-        if due == 0 {
-            if slots == 0 {
-                self.sweep.since = self.uptime;
-            }
-            return;
-        }
-        let visits = due.min(u64::from(SWEEP_SLICE));
-        // Time is advanced by what the visits stand for, so that nothing is lost to rounding.
-        self.sweep.since =
-            if due == slots { self.uptime } else { self.sweep.since + visits * interval / slots };
+        let visits = self.sweep.due(slots, interval, self.uptime);
         for _ in 0..visits {
             let index = self.sweep.cursor;
             self.sweep.cursor = if u64::from(index) + 1 >= slots { 0 } else { index + 1 };
@@ -89,7 +92,8 @@ impl Plane {
             return;
         }
         let tag = conn.tag;
-        if conn.silent_for(self.uptime) > 2 * interval {
+        // Whom the shard itself does not read cannot be heard.
+        if conn.silent_for(self.uptime) > 2 * interval && !conn.flags.has(Flags::HELD) {
             return self.close(id, CloseCode::NoPong, "no sign of life for two heartbeats");
         }
         let ping = self.ping.clone();
@@ -105,8 +109,9 @@ impl Plane {
         let sign_in = self.sign_in_by.front().map(|d| d.0);
         let close = self.closed_by.front().map(|d| d.0);
         let sweep = (self.config.ping_interval > 0 && !self.conns.is_empty()).then(|| {
-            let each = self.config.ping_interval / u64::from(self.conns.high_water()).max(1);
-            self.sweep.since + each.max(SWEEP_TICK_MIN)
+            let slots = u64::from(self.conns.high_water()).max(1);
+            let left = self.config.ping_interval.saturating_sub(self.sweep.owed).div_ceil(slots);
+            self.sweep.since + left.max(SWEEP_TICK_MIN)
         });
         [sign_in, close, sweep].into_iter().flatten().min()
     }
@@ -130,5 +135,24 @@ impl Plane {
 fn shrink(queue: &mut std::collections::VecDeque<(u64, ConnId)>) {
     if queue.is_empty() && queue.capacity() > 4096 {
         queue.shrink_to_fit();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_slot_is_visited_once_per_interval_however_long_the_turns_are() {
+        const INTERVAL: u64 = 25_000;
+        for slots in [1, 7, 1000, 25_000, 30_000, 101_000, 510_000] {
+            for turns_per_ms in [1, 20] {
+                let mut sweep = Sweep::default();
+                let visits: u64 = (0..INTERVAL * turns_per_ms)
+                    .map(|turn| sweep.due(slots, INTERVAL, 1 + turn / turns_per_ms))
+                    .sum();
+                assert_eq!(visits, slots, "{slots} slots, {turns_per_ms} turns a millisecond");
+            }
+        }
     }
 }

@@ -95,6 +95,7 @@ pub struct Ring {
     deadline: Box<Timespec>,
     given_back: bool,
     enters: u64,
+    overflows: u64,
 }
 
 impl std::fmt::Debug for Ring {
@@ -131,6 +132,7 @@ impl Ring {
             deadline: Box::new(Timespec::new()),
             given_back: false,
             enters: 0,
+            overflows: 0,
         };
         ring.listen(false);
         Ok(ring)
@@ -154,6 +156,11 @@ impl Ring {
     /// System calls made since the last question.
     pub fn take_enters(&mut self) -> u64 {
         std::mem::take(&mut self.enters)
+    }
+
+    /// How often completions overflowed into the kernel since the last question.
+    pub fn take_overflows(&mut self) -> u64 {
+        std::mem::take(&mut self.overflows)
     }
 
     /// Whether the kernel tells the eventfd of completions: only while the shard sleeps.
@@ -182,6 +189,7 @@ impl Ring {
         if std::mem::take(&mut self.given_back) {
             self.buffers.publish();
         }
+        self.overflows += u64::from(self.uring.submission().cq_overflow());
         if self.needs_enter() {
             self.enter()?;
         }

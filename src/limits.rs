@@ -11,11 +11,11 @@ pub const RING_CQ: u32 = 8192;
 /// Receive buffers of all rings of a core together (number); their memory is touched only as rings come into use.
 pub const RECV_BUFFERS_PER_CORE: u32 = 8192;
 /// Receive buffers of one ring at most (a power of two).
-pub const RECV_BUFFERS_MAX: u16 = 1024;
+pub const RECV_BUFFERS_MAX: u16 = 256;
 /// Receive buffers of one ring at least (a power of two).
 pub const RECV_BUFFERS_MIN: u16 = 128;
 /// One receive buffer (bytes).
-pub const RECV_BUFFER_SIZE: usize = 4096;
+pub const RECV_BUFFER_SIZE: usize = 2048;
 
 /// The longest HTTP request head (bytes); longer ones get 431.
 pub const REQUEST_HEAD_MAX: usize = 8192;

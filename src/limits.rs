@@ -21,7 +21,7 @@ pub const RECV_BUFFER_SIZE: usize = 2048;
 pub const REQUEST_HEAD_MAX: usize = 8192;
 /// Bytes a connection may send before it is signed in, beyond its request head (bytes); more closes with 1009.
 pub const EARLY_BYTES_MAX: usize = 128 * 1024;
-/// Half-received messages of all connections of a shard (bytes); past it the connection that asks for more gets 1013's kin, 3013.
+/// Half-received messages of all connections of a shard (bytes); past it the connection that asks for more is closed with 3013.
 pub const ASSEMBLY_BYTES_PER_SHARD: usize = 256 * 1024 * 1024;
 /// How long a closing connection may take to answer the close frame (ms).
 pub const CLOSE_TIMEOUT_MS: u64 = 5_000;

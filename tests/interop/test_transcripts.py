@@ -83,18 +83,20 @@ class Terminal:
         self.process.wait()
 
 
-def agree(shown, got, known, field=None):
+def agree(shown, got, known, field=None, conversation=None):
     """Whether the page's value stands for the one that came."""
     if isinstance(shown, dict):
+        conversation = shown.get("conversation")
         return (
             isinstance(got, dict)
             and list(shown) == list(got)
-            and all(agree(shown[name], got[name], known, name) for name in shown)
+            and all(agree(shown[name], got[name], known, name, conversation) for name in shown)
         )
     if field in MADE_UP and shown != 0:
-        kind = MADE_UP[field]
-        # Two moments on the page may be the same millisecond here, and numbers of two conversations start from the clock.
-        alone = kind in ("time", "seq") or known.setdefault((kind, "got", got), shown) == shown
+        # Numbers are told apart within their conversation: two that begin in one millisecond begin with the same.
+        kind = (MADE_UP[field], conversation if MADE_UP[field] == "seq" else None)
+        # Two moments on the page may be the same millisecond here.
+        alone = MADE_UP[field] == "time" or known.setdefault((kind, "got", got), shown) == shown
         return type(shown) is type(got) and alone and known.setdefault((kind, "shown", shown), got) == got
     return shown == got
 

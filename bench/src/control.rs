@@ -1,4 +1,5 @@
 //! What the threads of a run share: the clock, the phase, the counters, the reason to stop. Knows no socket.
+use crate::engine::End;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -141,7 +142,7 @@ impl Control {
     }
 
     /// Counts a connection that failed or was closed.
-    pub(crate) fn connection_failed(&self, why: &str) {
+    pub(crate) fn connection_failed(&self, why: &End) {
         self.failed.fetch_add(1, Relaxed);
         self.note(&format!("connection: {why}"));
     }

@@ -1,5 +1,6 @@
 //! The engine on epoll: edge-triggered, one `recv` and one `send` per message. Knows no workload.
 use super::conn::{Conn, State};
+use super::end::End;
 use super::{ConnId, Driver, Next, Plan, upgrade};
 use crate::control::{Control, Tallies, Tally};
 use crate::limits::{BACKLOG_BYTES, EVENTS, NAP_NS, OPENING_MAX, PER_SOURCE, READ_BYTES, SPIN_NS};
@@ -71,7 +72,7 @@ impl Io<'_> {
 
     fn settle(&mut self, conn: ConnId, sent: std::io::Result<()>) {
         match sent {
-            Err(error) => self.fail(conn, &error.to_string()),
+            Err(error) => self.fail(conn, &of(&error)),
             Ok(()) if self.conns[conn].backlog() > BACKLOG_BYTES => {
                 self.control
                     .call_off("the server is too far behind: megabytes wait unsent on one connection");
@@ -80,7 +81,7 @@ impl Io<'_> {
         }
     }
 
-    fn fail(&mut self, conn: ConnId, why: &str) {
+    fn fail(&mut self, conn: ConnId, why: &End) {
         if self.conns[conn].state != State::Closed && !self.control.over() {
             self.conns[conn].state = State::Closed;
             self.control.connection_failed(why);
@@ -192,14 +193,14 @@ impl<'a> Engine<'a> {
             self.buffer[..kept].copy_from_slice(carry);
             carry.clear();
             let read = match stream.read(&mut self.buffer[kept..]) {
-                Ok(0) => return self.io.fail(conn, "closed by the server"),
+                Ok(0) => return self.io.fail(conn, &End::Eof),
                 Ok(read) => read,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.io.conns[conn].carry.extend_from_slice(&self.buffer[..kept]);
                     return;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => 0,
-                Err(error) => return self.io.fail(conn, &error.to_string()),
+                Err(error) => return self.io.fail(conn, &of(&error)),
             };
             let have = kept + read;
             match self.take(driver, conn, have) {
@@ -213,10 +214,12 @@ impl<'a> Engine<'a> {
     }
 
     /// Handles the whole frames among the first `have` bytes of the buffer and says how many bytes they took.
-    fn take(&mut self, driver: &mut impl Driver, conn: ConnId, have: usize) -> Result<usize, String> {
+    fn take(&mut self, driver: &mut impl Driver, conn: ConnId, have: usize) -> Result<usize, End> {
         let mut used = 0;
         if self.io.conns[conn].state == State::Upgrading {
-            let Some(length) = upgrade::answered(&self.buffer[..have])? else { return Ok(0) };
+            let Some(length) = upgrade::answered(&self.buffer[..have]).map_err(End::NoUpgrade)? else {
+                return Ok(0);
+            };
             used = length;
             self.io.conns[conn].state = State::Open;
             self.io.open += 1;
@@ -224,9 +227,11 @@ impl<'a> Engine<'a> {
             driver.opened(&mut self.io, conn);
         }
         let now = self.io.control.now();
-        while let Some(header) = frame::parse(&self.buffer[used..have]).map_err(|bad| bad.to_string())? {
+        while let Some(header) =
+            frame::parse(&self.buffer[used..have]).map_err(|bad| End::Protocol(bad.to_string()))?
+        {
             if header.total() > self.buffer.len() {
-                return Err(format!("a frame of {} bytes", header.payload));
+                return Err(End::Protocol(format!("a frame of {} bytes", header.payload)));
             }
             let payload = used + header.header;
             let end = used + header.total();
@@ -246,14 +251,17 @@ impl<'a> Engine<'a> {
     }
 }
 
-fn closed(payload: &[u8]) -> String {
+fn closed(payload: &[u8]) -> End {
     match payload {
         [a, b, reason @ ..] => {
-            let code = u16::from_be_bytes([*a, *b]);
-            format!("closed by the server: {code} {}", String::from_utf8_lossy(reason)).trim_end().to_owned()
+            End::Closed(u16::from_be_bytes([*a, *b]), String::from_utf8_lossy(reason).into_owned())
         }
-        _ => "closed by the server without a code".to_owned(),
+        _ => End::Closed(1005, String::new()),
     }
+}
+
+fn of(error: &std::io::Error) -> End {
+    End::of_errno(error.raw_os_error().unwrap_or(0))
 }
 
 /// Starts one connect; its source address is the plan's, moved on by one for each full range of ports.

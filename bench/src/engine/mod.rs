@@ -3,12 +3,14 @@
 //! An engine owns sockets and turns bytes into frames; a [`Driver`] decides what is sent. A second engine
 //! (`io_uring`) would offer the same [`Io`] to the same drivers.
 mod conn;
+mod end;
 pub(crate) mod epoll;
 mod upgrade;
 
 use crate::control::{Control, Tallies};
 use std::net::{IpAddr, SocketAddr};
 
+pub(crate) use end::End;
 pub(crate) use epoll::Io;
 
 /// A connection's number within its thread.
@@ -42,8 +44,27 @@ pub(crate) enum Next {
     Done,
 }
 
+/// What follows the end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum After {
+    /// It is counted as a failure.
+    Fail,
+    /// It was meant to end, and stays away until the driver opens it again.
+    Leave,
+    /// It is opened again, in its turn.
+    Reopen,
+}
+
 /// A workload's part in one thread.
 pub(crate) trait Driver: Send {
+    /// What follows the address in the URL, where connections differ in that.
+    fn path(&self, _conn: ConnId) -> Option<String> {
+        None
+    }
+    /// A connection ended. It is called once for each end, whoever wanted it.
+    fn closed(&mut self, _io: &mut Io, _conn: ConnId, _end: &End) -> After {
+        After::Fail
+    }
     /// A connection was upgraded.
     fn opened(&mut self, io: &mut Io, conn: ConnId);
     /// A text or binary message arrived.

@@ -13,6 +13,7 @@ use crate::engine::{self, Driver, Plan};
 use crate::ledger::Faults;
 use crate::limits::SETUP_SECONDS;
 use crate::procstat::{self, Sample, Usage};
+use crate::report::Course;
 use crate::target::{Target, TargetArgs};
 use anyhow::{Context, bail};
 use std::time::{Duration, Instant};
@@ -37,6 +38,7 @@ pub(crate) struct Measured {
     pub(crate) errors: u64,
     pub(crate) notes: Vec<String>,
     pub(crate) faults: Faults,
+    pub(crate) course: Course,
 }
 
 /// The run as the main thread sees it.

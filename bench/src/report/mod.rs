@@ -1,9 +1,12 @@
 //! What a run says at its end, as text and as JSON: workload and machine first, then who was saturated, then numbers.
+mod data;
+
 use crate::latency::{Latency, Quantiles};
 use crate::ledger::Faults;
 use crate::procstat::{self, Usage};
 use crate::scenario::common::Book;
 use crate::scenario::{Measured, Run};
+pub(crate) use data::{Course, CurvePoint, Heat, Memory, MemoryAt, Moment, Slice};
 use serde::Serialize;
 use std::fmt;
 
@@ -74,6 +77,8 @@ pub(crate) struct Report {
     pub(crate) failed_connections: usize,
     pub(crate) server_errors: u64,
     pub(crate) notes: Vec<String>,
+    /// The run moment by moment, and its curves.
+    pub(crate) course: Course,
 }
 
 /// A report's heading, before its numbers are known.
@@ -128,6 +133,7 @@ impl Table {
             failed_connections: measured.failed,
             server_errors: measured.errors,
             notes: measured.notes,
+            course: measured.course,
         }
     }
 }

@@ -15,8 +15,14 @@ pub(crate) const MISSING_MAX: usize = 1024;
 /// Connections opened and not yet upgraded, per thread.
 pub(crate) const OPENING_MAX: usize = 64;
 
-/// Connections per source address: below the kernel's default range of ports.
+/// Connections that one source address is good for: below the kernel's default range of ports.
 pub(crate) const PER_SOURCE: usize = 20_000;
+
+/// Source addresses of a run.
+pub(crate) const SOURCES_MAX: usize = 4096;
+
+/// Source addresses used when none were named and one is not enough: 2.5 million connections on this machine.
+pub(crate) const SOURCES_DEFAULT: usize = 128;
 
 /// Readiness events taken at once.
 pub(crate) const EVENTS: usize = 1024;

@@ -9,6 +9,7 @@ mod procstat;
 mod report;
 mod scenario;
 mod schedule;
+mod sources;
 mod target;
 mod wire;
 

@@ -1,4 +1,5 @@
 //! The server under test: found by its URL, or started here, pinned, awaited and ended. Knows no workload.
+use crate::sources::{self, SourceRange};
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 use rustix::process::{Pid, Signal, kill_process};
@@ -34,9 +35,13 @@ pub(crate) struct TargetArgs {
     /// The server's Prometheus page, for ring enters per message (follows from `{admin}` when it is started here)
     #[arg(long, value_name = "URL")]
     metrics: Option<String>,
-    /// First address to connect from; the next one serves after each 20,000 connections
-    #[arg(long, value_name = "IP")]
-    pub(crate) source: Option<IpAddr>,
+    /// Addresses to connect from, as `127.0.1.1-127.0.1.128`; may be repeated. Connections are spread over them: each is
+    /// good for some 20,000. More than that on loopback go from 127.0.1.1-127.0.1.128 by themselves
+    #[arg(long, value_name = "IP[-IP]", value_delimiter = ',')]
+    source: Vec<SourceRange>,
+    /// Connections opened a second, all threads together; without it as fast as the server takes them
+    #[arg(long, value_name = "RATE", value_parser = positive)]
+    connect_rate: Option<f64>,
     /// Generator threads
     #[arg(long, default_value_t = 1)]
     pub(crate) threads: usize,
@@ -91,6 +96,16 @@ impl TargetArgs {
             metrics: self.metrics.clone().or(follows),
             _server: Some(server),
         })
+    }
+
+    /// The addresses that so many connections to `server` come from.
+    pub(crate) fn sources(&self, server: IpAddr, connections: usize) -> Vec<IpAddr> {
+        sources::of_run(&self.source, server, connections)
+    }
+
+    /// Connections that each of `threads` may open a second.
+    pub(crate) fn pace(&self, threads: usize) -> Option<f64> {
+        self.connect_rate.map(|rate| rate / threads.max(1) as f64)
     }
 
     /// Pins the calling thread to the generator's cores.
@@ -201,6 +216,13 @@ fn watch(output: Option<impl Read + Send + 'static>, found: Sender<String>) {
             }
         }
     });
+}
+
+/// A rate: above zero and finite.
+pub(crate) fn positive(text: &str) -> anyhow::Result<f64> {
+    let rate: f64 = text.parse()?;
+    ensure!(rate > 0.0 && rate.is_finite(), "must be above 0");
+    Ok(rate)
 }
 
 fn parse_url(url: &str) -> anyhow::Result<(SocketAddr, String)> {

@@ -3,14 +3,14 @@ use super::conn::{Conn, State};
 use super::end::End;
 use super::{ConnId, Driver, Next, Plan, upgrade};
 use crate::control::{Control, Tallies, Tally};
-use crate::limits::{BACKLOG_BYTES, EVENTS, NAP_NS, OPENING_MAX, PER_SOURCE, READ_BYTES, SPIN_NS};
+use crate::limits::{BACKLOG_BYTES, EVENTS, NAP_NS, OPENING_MAX, READ_BYTES, SPIN_NS};
 use crate::wire::frame;
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use rustix::event::epoll as sys;
 use rustix::event::epoll::{EventData, EventFlags};
 use socket2::{Domain, Socket, Type};
 use std::io::{ErrorKind, Read};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -159,7 +159,7 @@ impl<'a> Engine<'a> {
     fn open_more(&mut self) -> anyhow::Result<()> {
         while self.io.conns.len() < self.plan.count {
             let under_way = self.io.conns.len() - self.io.open;
-            if under_way >= OPENING_MAX || self.io.control.over() {
+            if under_way >= OPENING_MAX || self.io.control.over() || !self.in_time() {
                 break;
             }
             let id = self.io.conns.len();
@@ -169,6 +169,13 @@ impl<'a> Engine<'a> {
             sys::add(&self.epoll, &self.io.conns[id].stream, EventData::new_u64(id as u64), flags)?;
         }
         Ok(())
+    }
+
+    /// Whether the plan's pace allows one more connection.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // connections of one thread
+    fn in_time(&self) -> bool {
+        let allowed = |pace: f64| (self.io.control.now() as f64 / 1e9 * pace) as usize;
+        self.plan.pace.is_none_or(|pace| self.io.conns.len() <= allowed(pace))
     }
 
     fn ready(&mut self, driver: &mut impl Driver, conn: ConnId, flags: EventFlags) {
@@ -264,13 +271,13 @@ fn of(error: &std::io::Error) -> End {
     End::of_errno(error.raw_os_error().unwrap_or(0))
 }
 
-/// Starts one connect; its source address is the plan's, moved on by one for each full range of ports.
+/// Starts one connect; the plan's source addresses take turns.
 fn connect(plan: &Plan, number: usize) -> anyhow::Result<std::net::TcpStream> {
     let socket = Socket::new(Domain::for_address(plan.server), Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)?;
-    if let Some(source) = plan.source {
-        let address = SocketAddr::new(nth_source(source, number / PER_SOURCE)?, 0);
+    if !plan.sources.is_empty() {
+        let address = SocketAddr::new(plan.sources[number % plan.sources.len()], 0);
         socket.bind(&address.into()).with_context(|| format!("binding to {address}"))?;
     }
     match socket.connect(&plan.server.into()) {
@@ -279,14 +286,6 @@ fn connect(plan: &Plan, number: usize) -> anyhow::Result<std::net::TcpStream> {
         Err(error) => return Err(error.into()),
     }
     Ok(socket.into())
-}
-
-fn nth_source(first: IpAddr, nth: usize) -> anyhow::Result<IpAddr> {
-    let IpAddr::V4(first) = first else {
-        ensure!(nth == 0, "more than one source address needs IPv4");
-        return Ok(first);
-    };
-    Ok(Ipv4Addr::from_bits(first.to_bits() + u32::try_from(nth)?).into())
 }
 
 /// Adds to a counter that only this thread writes; the main thread reads it.

@@ -23,8 +23,10 @@ pub(crate) struct Plan {
     pub(crate) server: SocketAddr,
     /// What follows the address in the URL.
     pub(crate) path: String,
-    /// First address to connect from; the next one is used after each `PER_SOURCE` connections.
-    pub(crate) source: Option<IpAddr>,
+    /// Addresses to connect from, each in turn; none leaves the choice to the kernel.
+    pub(crate) sources: Vec<IpAddr>,
+    /// Connections that this thread may open a second; nothing bounds them but the number under way when it is not given.
+    pub(crate) pace: Option<f64>,
     /// The thread's first connection among all.
     pub(crate) first: usize,
     /// How many.

@@ -61,11 +61,14 @@ impl Run<'_> {
     pub(crate) fn drive<D: Driver>(&self, drivers: Vec<D>) -> anyhow::Result<(Measured, Vec<D>)> {
         let before = self.target.pid.and_then(Sample::of);
         std::thread::scope(|scope| {
+            let connections = self.shares.iter().sum();
+            let sources = self.args.sources(self.target.address.ip(), connections);
             let mut first = 0;
             let mut threads = Vec::new();
             for (thread, (mut driver, &count)) in drivers.into_iter().zip(self.shares).enumerate() {
                 let (server, path) = (self.target.address, self.target.path.clone());
-                let plan = Plan { server, path, source: self.args.source, first, count };
+                let (sources, pace) = (sources.clone(), self.args.pace(self.shares.len()));
+                let plan = Plan { server, path, sources, pace, first, count };
                 first += count;
                 threads.push(scope.spawn(move || {
                     self.args.pin();

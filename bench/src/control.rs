@@ -43,11 +43,15 @@ pub(crate) struct Tallies {
     pub(crate) delivered: Tally,
     pub(crate) acked: Tally,
     pub(crate) errors: Tally,
+    /// Messages of another run.
+    pub(crate) foreign: Tally,
 }
 
 /// Shared by the threads of one run.
 #[derive(Debug)]
 pub(crate) struct Control {
+    /// This run's number: names, groups, ids and marks differ from those of the run before.
+    run: u32,
     origin: Instant,
     window: Window,
     /// Nanoseconds at which the load begins; 0 while it has not been set.
@@ -68,6 +72,7 @@ impl Control {
     pub(crate) fn new(window: Window, threads: usize) -> anyhow::Result<Self> {
         use rustix::event::{EventfdFlags, eventfd};
         Ok(Self {
+            run: fastrand::u32(..),
             origin: Instant::now(),
             window,
             start: AtomicU64::new(0),
@@ -78,6 +83,11 @@ impl Control {
             wake: eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?,
             tallies: (0..threads).map(|_| Tallies::default()).collect(),
         })
+    }
+
+    /// The run's number.
+    pub(crate) fn run(&self) -> u32 {
+        self.run
     }
 
     /// Nanoseconds since the run's origin.

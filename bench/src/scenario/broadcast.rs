@@ -1,5 +1,5 @@
 //! What a broadcast to many does to the latency of one private pair. Knows no socket.
-use super::common::{LoadArgs, run_number};
+use super::common::LoadArgs;
 use super::crowd::{Crowd, Speaker};
 use super::pairs::{Pairs, PairsArgs};
 use super::with_run;
@@ -51,10 +51,10 @@ pub(crate) fn run(args: &TargetArgs, options: &BroadcastArgs) -> anyhow::Result<
     let payload = load.payload as usize;
     let pair = PairsArgs { users: 2, ids: false, load };
     with_run(args, window, &[2, options.connections], |run| {
-        let number = run_number();
+        let number = run.control.run();
         let mut pairs = Pairs::new(run.control, &pair, (0, 1), 0, 2, number);
         let range = (2, options.connections);
-        let speaker = Speaker::new(payload, nanos(options.every));
+        let speaker = Speaker::new(number, payload, nanos(options.every));
         let mut crowd = Crowd::new((run.control, 1), pair.load.dialect, number, range).speaking(speaker);
         pairs.book.alternate(nanos(slice));
         crowd.book.alternate(nanos(slice));

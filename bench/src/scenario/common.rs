@@ -6,7 +6,7 @@ use crate::latency::Latency;
 use crate::ledger::Faults;
 use crate::schedule::Schedule;
 use crate::wire::dialect::{Answer, Dialect};
-use crate::wire::marker;
+use crate::wire::marker::{self, Mark};
 use clap::Args;
 use std::time::Duration;
 
@@ -173,6 +173,16 @@ impl<'a> Book<'a> {
         }
     }
 
+    /// The mark in what arrived; `None` when there is none, or it is another run's.
+    pub(crate) fn mark(&self, payload: &[u8]) -> Option<Mark> {
+        let mark = Mark::find(payload)?;
+        if mark.run != self.control.run() {
+            bump(&self.tallies.foreign, 1);
+            return None;
+        }
+        Some(mark)
+    }
+
     /// Counts an answer that carries no payload.
     pub(crate) fn answer(&mut self, text: &[u8]) -> Answer {
         let answer = Answer::of(text);
@@ -187,9 +197,4 @@ impl<'a> Book<'a> {
         }
         answer
     }
-}
-
-/// A number for this run: names, groups and ids differ from those of the run before.
-pub(crate) fn run_number() -> u32 {
-    fastrand::u32(..)
 }

@@ -4,7 +4,7 @@ use crate::control::{Control, Phase};
 use crate::engine::{ConnId, Driver, Io, Next};
 use crate::ledger::{Faults, Stream};
 use crate::wire::dialect::{self, Answer, Dialect, To};
-use crate::wire::marker::{self, Kind, Mark};
+use crate::wire::marker::{self, Kind};
 use crate::wire::template::{Message, Template};
 
 /// The crowd of one thread.
@@ -32,8 +32,8 @@ pub(crate) struct Speaker {
 }
 
 impl Speaker {
-    pub(crate) fn new(payload: usize, every: u64) -> Self {
-        let template = Template::chat(Message { to: To::Everyone, payload, sender: 0, ids: None });
+    pub(crate) fn new(run: u32, payload: usize, every: u64) -> Self {
+        let template = Template::chat(Message { to: To::Everyone, payload, sender: 0, run, ids: false });
         Self { template, every, next: 0, sent: 0, delivered: 0 }
     }
 }
@@ -131,13 +131,14 @@ impl Driver for Crowd<'_> {
         if self.dialect == Dialect::Tutorial {
             // A message to oneself: the only answer that the tutorial's dialect has.
             let to = To::User(&name);
-            let mut probe = Template::chat(Message { to, payload: marker::SIZE, sender: 0, ids: None });
+            let mut probe =
+                Template::chat(Message { to, payload: marker::SIZE, sender: 0, run: self.run, ids: false });
             io.send(conn, probe.stamp(Kind::Probe, 0, 0));
         }
     }
 
     fn message(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8], _: u64) {
-        let Some(mark) = Mark::find(payload) else {
+        let Some(mark) = self.book.mark(payload) else {
             match self.book.answer(payload) {
                 Answer::Authenticated => io.text(conn, dialect::PING),
                 Answer::Pong => self.hear(conn),

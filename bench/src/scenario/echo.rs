@@ -6,7 +6,7 @@ use crate::ledger::Stream;
 use crate::report::{Report, Table};
 use crate::schedule::Schedule;
 use crate::target::TargetArgs;
-use crate::wire::marker::{Kind, Mark};
+use crate::wire::marker::Kind;
 use crate::wire::template::Template;
 use anyhow::ensure;
 use clap::Args;
@@ -47,7 +47,11 @@ pub(crate) fn run(args: &TargetArgs, options: &EchoArgs) -> anyhow::Result<Repor
     let shares = shares(options.connections, 1, args.threads.clamp(1, options.connections));
     with_run(args, options.load.window.window(), &shares, |run| {
         let caller = |at: usize| Caller {
-            template: Template::bare(options.load.payload as usize, u32::try_from(at).unwrap_or(u32::MAX)),
+            template: Template::bare(
+                options.load.payload as usize,
+                run.control.run(),
+                u32::try_from(at).unwrap_or(u32::MAX),
+            ),
             sent: 0,
             inbox: Stream::default(),
         };
@@ -114,7 +118,7 @@ impl Driver for Echo<'_> {
 
     fn message(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8], now: u64) {
         // A greeting or the like is no echo.
-        let Some(mark) = Mark::find(payload) else { return };
+        let Some(mark) = self.book.mark(payload) else { return };
         if self.callers[conn].inbox.arrived(mark.seq, &mut self.book.faults) {
             self.book.delivered(mark.time, now);
         }

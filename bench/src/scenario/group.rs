@@ -1,5 +1,5 @@
 //! One publisher, a group of everyone. Knows no socket.
-use super::common::{Book, LoadArgs, run_number};
+use super::common::{Book, LoadArgs};
 use super::{Run, shares, with_run};
 use crate::engine::{ConnId, Driver, Io, Next};
 use crate::ledger::Stream;
@@ -7,7 +7,7 @@ use crate::report::{Report, Table};
 use crate::schedule::Schedule;
 use crate::target::TargetArgs;
 use crate::wire::dialect::{self, Answer, Dialect, To};
-use crate::wire::marker::{Kind, Mark};
+use crate::wire::marker::Kind;
 use crate::wire::template::{Message, Template};
 use anyhow::ensure;
 use clap::Args;
@@ -72,7 +72,7 @@ pub(crate) fn run(args: &TargetArgs, options: &GroupArgs) -> anyhow::Result<Repo
     let shares = shares(options.members, 1, args.threads.clamp(1, options.members));
     let shared = Shared::default();
     with_run(args, options.load.window.window(), &shares, |run| {
-        let number = run_number();
+        let number = run.control.run();
         let mut first = 0;
         let drivers = (0..shares.len())
             .map(|part| {
@@ -117,7 +117,8 @@ impl Publisher {
             to: To::Group(&group_name(run)),
             payload: options.load.payload as usize,
             sender: 0,
-            ids: options.ids.then_some(run),
+            run,
+            ids: options.ids,
         });
         Self { template, probe_at: 0, schedule: None }
     }
@@ -216,7 +217,7 @@ impl Driver for Group<'_> {
     }
 
     fn message(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8], now: u64) {
-        let Some(mark) = Mark::find(payload) else {
+        let Some(mark) = self.book.mark(payload) else {
             let answer = self.book.answer(payload);
             // In the tutorial's dialect nothing waits for an answer, though a server may give one.
             if self.options.load.dialect == Dialect::Longwire {

@@ -1,5 +1,4 @@
 //! Connections that sign in, send and receive once, and then rest. Knows no socket.
-use super::common::run_number;
 use super::crowd::Crowd;
 use super::{shares, with_run};
 use crate::control::Window;
@@ -33,7 +32,7 @@ pub(crate) fn run(args: &TargetArgs, options: &IdleArgs) -> anyhow::Result<Repor
     let shares = shares(options.connections, 1, args.threads.clamp(1, options.connections));
     let window = Window { warmup: options.settle, duration: options.hold, drain: Duration::ZERO };
     with_run(args, window, &shares, |run| {
-        let number = run_number();
+        let number = run.control.run();
         let mut first = 0;
         let drivers = (0..shares.len())
             .map(|part| {

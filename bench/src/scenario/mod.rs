@@ -93,6 +93,10 @@ impl Run<'_> {
             measured.failed = self.control.failed();
             measured.errors = self.control.total(|tallies| &tallies.errors);
             measured.notes = self.control.notes();
+            let foreign = self.control.total(|tallies| &tallies.foreign);
+            if foreign > 0 {
+                measured.notes.push(format!("{foreign} messages of another run came, and were not counted"));
+            }
             Ok((measured, drivers))
         })
     }

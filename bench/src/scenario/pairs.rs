@@ -1,5 +1,5 @@
 //! Private messages between pairs of users. Knows no socket.
-use super::common::{Book, LoadArgs, run_number};
+use super::common::{Book, LoadArgs};
 use super::{Measured, Run, shares, with_run};
 use crate::control::Control;
 use crate::engine::{ConnId, Driver, Io, Next};
@@ -8,7 +8,7 @@ use crate::report::{Report, Table};
 use crate::schedule::Schedule;
 use crate::target::TargetArgs;
 use crate::wire::dialect::{self, Answer, Dialect, To};
-use crate::wire::marker::{Kind, Mark};
+use crate::wire::marker::Kind;
 use crate::wire::template::{Message, Template};
 use anyhow::ensure;
 use clap::Args;
@@ -61,7 +61,7 @@ pub(crate) fn run(args: &TargetArgs, options: &PairsArgs) -> anyhow::Result<Repo
     ensure!(options.users >= 2 && options.users.is_multiple_of(2), "--users must be an even number");
     let shares = shares(options.users, 2, args.threads.clamp(1, options.users / 2));
     with_run(args, options.load.window.window(), &shares, |run| {
-        let number = run_number();
+        let number = run.control.run();
         let mut first = 0;
         let drivers = (0..shares.len())
             .map(|part| {
@@ -102,7 +102,8 @@ impl<'a> Pairs<'a> {
                 to: To::User(&name(user ^ 1)),
                 payload: options.load.payload as usize,
                 sender: u32::try_from(user).unwrap_or(u32::MAX),
-                ids: options.ids.then_some(run),
+                run,
+                ids: options.ids,
             }),
             name: name(user),
             sent: 0,
@@ -220,7 +221,7 @@ impl Driver for Pairs<'_> {
     }
 
     fn message(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8], now: u64) {
-        let Some(mark) = Mark::find(payload) else {
+        let Some(mark) = self.book.mark(payload) else {
             // In the tutorial's dialect it was counted when it was sent: a server may answer all the same.
             let answer = self.book.answer(payload);
             if answer == Answer::Authenticated && self.options.load.dialect == Dialect::Longwire {

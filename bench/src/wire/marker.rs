@@ -1,11 +1,12 @@
-//! The mark inside each payload: who sent it, which number it has, and when it was meant to be sent.
+//! The mark inside each payload: which run it belongs to, who sent it, which number it has, and when it was meant to
+//! be sent.
 //!
 //! Fixed width, lower-case hex, found by its first bytes wherever the server's JSON puts the payload, so that the
 //! receive path parses no JSON. Knows no frame and no socket.
 use memchr::memchr_iter;
 
 /// Bytes of a mark; the smallest payload of a message.
-pub(crate) const SIZE: usize = 4 + 8 + 8 + 16;
+pub(crate) const SIZE: usize = 4 + 8 + 8 + 8 + 16;
 
 /// What the payload belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,6 +25,8 @@ pub(crate) enum Kind {
 pub(crate) struct Mark {
     /// What it belongs to.
     pub(crate) kind: Kind,
+    /// The run's number: what another run left on its way is none of this one's.
+    pub(crate) run: u32,
     /// The sender's number.
     pub(crate) sender: u32,
     /// The sender's count.
@@ -49,9 +52,10 @@ impl Mark {
             #[allow(clippy::cast_possible_truncation)] // eight digits are 32 bits
             return Some(Self {
                 kind,
-                sender: unhex(&found[4..12])? as u32,
-                seq: unhex(&found[12..20])? as u32,
-                time: unhex(&found[20..36])?,
+                run: unhex(&found[4..12])? as u32,
+                sender: unhex(&found[12..20])? as u32,
+                seq: unhex(&found[20..28])? as u32,
+                time: unhex(&found[28..44])?,
             });
         }
         None
@@ -60,9 +64,10 @@ impl Mark {
     /// Writes the mark over the first [`SIZE`] bytes.
     pub(crate) fn put(self, out: &mut [u8]) {
         out[..4].copy_from_slice(&[b'#', b'l', self.kind as u8, b':']);
-        hex(u64::from(self.sender), &mut out[4..12]);
-        hex(u64::from(self.seq), &mut out[12..20]);
-        hex(self.time, &mut out[20..36]);
+        hex(u64::from(self.run), &mut out[4..12]);
+        hex(u64::from(self.sender), &mut out[12..20]);
+        hex(u64::from(self.seq), &mut out[20..28]);
+        hex(self.time, &mut out[28..44]);
     }
 }
 
@@ -92,7 +97,8 @@ mod tests {
 
     #[test]
     fn a_mark_is_found_wherever_the_payload_stands() {
-        let mark = Mark { kind: Kind::Work, sender: 0xdead_beef, seq: 7, time: u64::MAX - 3 };
+        let mark =
+            Mark { kind: Kind::Work, run: 0x00c0_ffee, sender: 0xdead_beef, seq: 7, time: u64::MAX - 3 };
         let mut payload = [b'.'; 64];
         mark.put(&mut payload);
         let frame =
@@ -104,7 +110,7 @@ mod tests {
     #[test]
     fn without_a_whole_mark_there_is_none() {
         let mut payload = [b'.'; SIZE];
-        Mark { kind: Kind::Probe, sender: 1, seq: 2, time: 3 }.put(&mut payload);
+        Mark { kind: Kind::Probe, run: 4, sender: 1, seq: 2, time: 3 }.put(&mut payload);
         assert_eq!(Mark::find(&payload[..SIZE - 1]), None);
         payload[9] = b'Z';
         assert_eq!(Mark::find(&payload), None);

@@ -25,8 +25,10 @@ pub(crate) struct Message<'a> {
     /// Bytes of `message`, at least [`marker::SIZE`].
     pub(crate) payload: usize,
     pub(crate) sender: u32,
-    /// The run's number, when messages carry an `id`: ids must differ between runs against one server.
-    pub(crate) ids: Option<u32>,
+    /// The run's number: marks and ids must differ between runs against one server.
+    pub(crate) run: u32,
+    /// Whether messages carry an `id`.
+    pub(crate) ids: bool,
 }
 
 impl Template {
@@ -35,22 +37,22 @@ impl Template {
         let mut text = dialect::before_payload(message.to).into_bytes();
         let mark = text.len();
         text.resize(mark + message.payload.max(marker::SIZE), b'.');
-        let id = message.ids.map(|_| {
+        let id = message.ids.then(|| {
             text.extend_from_slice(dialect::BEFORE_ID.as_bytes());
             let at = text.len();
             text.resize(at + ID, b'0');
             at
         });
         text.extend_from_slice(dialect::END.as_bytes());
-        Self::new(&text, mark, id, message.sender, message.ids.unwrap_or(0))
+        Self::new(&text, mark, id, (message.run, message.sender))
     }
 
     /// Builds a frame that is nothing but a payload, for echo servers.
-    pub(crate) fn bare(payload: usize, sender: u32) -> Self {
-        Self::new(&vec![b'.'; payload.max(marker::SIZE)], 0, None, sender, 0)
+    pub(crate) fn bare(payload: usize, run: u32, sender: u32) -> Self {
+        Self::new(&vec![b'.'; payload.max(marker::SIZE)], 0, None, (run, sender))
     }
 
-    fn new(text: &[u8], mark: usize, id: Option<usize>, sender: u32, run: u32) -> Self {
+    fn new(text: &[u8], mark: usize, id: Option<usize>, (run, sender): (u32, u32)) -> Self {
         let mut bytes = Vec::new();
         frame::write(&mut bytes, TEXT, text);
         let body = bytes.len() - text.len();
@@ -60,7 +62,7 @@ impl Template {
     /// The frame of one message.
     pub(crate) fn stamp(&mut self, kind: Kind, seq: u32, time: u64) -> &[u8] {
         let mut mark = [0; marker::SIZE];
-        Mark { kind, sender: self.sender, seq, time }.put(&mut mark);
+        Mark { kind, run: self.run, sender: self.sender, seq, time }.put(&mut mark);
         self.patch(self.mark, &mut mark);
         if let Some(at) = self.id {
             let mut id = [0; ID];
@@ -97,7 +99,7 @@ mod tests {
     #[test]
     fn a_stamped_frame_is_the_message_that_a_client_would_write() {
         let to = To::User("bob");
-        let mut template = Template::chat(Message { to, payload: 64, sender: 9, ids: Some(0xabc) });
+        let mut template = Template::chat(Message { to, payload: 64, sender: 9, run: 0xabc, ids: true });
         for seq in [0, 1, 77] {
             let text = text_of(template.stamp(Kind::Work, seq, 1_000 + u64::from(seq)));
             let value: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -106,14 +108,18 @@ mod tests {
             let payload = value["message"].as_str().unwrap();
             assert_eq!(payload.len(), 64);
             let time = 1_000 + u64::from(seq);
-            assert_eq!(Mark::find(payload.as_bytes()), Some(Mark { kind: Kind::Work, sender: 9, seq, time }));
+            assert_eq!(
+                Mark::find(payload.as_bytes()),
+                Some(Mark { kind: Kind::Work, run: 0xabc, sender: 9, seq, time })
+            );
         }
     }
 
     #[test]
     fn without_ids_there_is_none_and_a_bare_frame_is_its_payload() {
-        let mut template = Template::chat(Message { to: To::Group("g"), payload: 1, sender: 1, ids: None });
+        let mut template =
+            Template::chat(Message { to: To::Group("g"), payload: 1, sender: 1, run: 2, ids: false });
         assert!(!text_of(template.stamp(Kind::Work, 0, 0)).contains("\"id\""));
-        assert_eq!(text_of(Template::bare(100, 1).stamp(Kind::Work, 0, 0)).len(), 100);
+        assert_eq!(text_of(Template::bare(100, 2, 1).stamp(Kind::Work, 0, 0)).len(), 100);
     }
 }

@@ -1,6 +1,6 @@
 //! Which messages of a sender arrived, in which order. Knows no bytes and no socket.
 use crate::limits::MISSING_MAX;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What one receiver has seen of one sender.
 #[derive(Debug, Default)]
@@ -12,7 +12,7 @@ pub(crate) struct Stream {
 }
 
 /// What went wrong, over many streams.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Faults {
     /// Sent and never delivered.
     pub(crate) lost: u64,

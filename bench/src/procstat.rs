@@ -1,5 +1,5 @@
 //! What the kernel says about a process: CPU time, waiting, switches, memory. Knows no workload.
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fs;
 use std::time::Instant;
@@ -20,7 +20,7 @@ pub(crate) struct Sample {
 }
 
 /// What a process used between two looks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Usage {
     pub(crate) seconds: f64,
     /// CPU seconds.

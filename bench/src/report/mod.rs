@@ -1,5 +1,7 @@
-//! What a run says at its end, as text and as JSON: workload and machine first, then who was saturated, then numbers.
+//! What a run says at its end: the numbers here, how they are shown in the files beside this one. Knows no workload.
 mod data;
+mod spread;
+mod text;
 
 use crate::latency::{Latency, Quantiles};
 use crate::ledger::Faults;
@@ -7,14 +9,18 @@ use crate::procstat::{self, Usage};
 use crate::scenario::common::Book;
 use crate::scenario::{Measured, Run};
 pub(crate) use data::{Course, CurvePoint, Heat, Memory, MemoryAt, Moment, Slice};
-use serde::Serialize;
-use std::fmt;
+use serde::{Deserialize, Serialize};
+pub(crate) use spread::Spread;
+use std::collections::BTreeMap;
 
 /// From this share of its cores on a side counts as saturated, in percent of what it has.
 const SATURATED: f64 = 95.0;
 
+/// What `summary.json` looks like; grows by one when a reader of the old one would misread the new one.
+pub(crate) const FORMAT: u32 = 1;
+
 /// Which side was the bottleneck.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Saturated {
     Neither,
@@ -26,7 +32,7 @@ pub(crate) enum Saturated {
 }
 
 /// Memory and rest of idle connections.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct IdlePart {
     pub(crate) connections: usize,
     pub(crate) rss_before: u64,
@@ -38,7 +44,7 @@ pub(crate) struct IdlePart {
 }
 
 /// A pair's latency beside what disturbs it.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Disturbed {
     pub(crate) without: Quantiles,
     pub(crate) with: Quantiles,
@@ -47,12 +53,24 @@ pub(crate) struct Disturbed {
     pub(crate) broadcast_deliveries: u64,
 }
 
-/// One run.
-#[derive(Debug, Clone, Serialize)]
+/// One run; `summary.json` is this, and is read back by `compare`, which takes no notice of fields that it does not know.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Report {
-    pub(crate) scenario: &'static str,
+    /// [`FORMAT`] when it was written.
+    pub(crate) format: u32,
+    pub(crate) scenario: String,
     pub(crate) workload: String,
     pub(crate) machine: String,
+    /// The command line that repeats it.
+    pub(crate) command: String,
+    /// When it began, in seconds since 1970.
+    pub(crate) started: f64,
+    /// Of the generator.
+    pub(crate) version: String,
+    /// Ended before its time: what it has is here.
+    pub(crate) interrupted: bool,
+    /// Why the generator itself was too slow for the latencies to be the server's, if it was.
+    pub(crate) late: Option<String>,
     pub(crate) seconds: f64,
     pub(crate) sent: u64,
     pub(crate) deliveries: u64,
@@ -69,12 +87,15 @@ pub(crate) struct Report {
     pub(crate) latency_us: Option<Quantiles>,
     /// How late the generator sent, in an open loop.
     pub(crate) lag_us: Option<Quantiles>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) idle: Option<IdlePart>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) disturbed: Option<Disturbed>,
     pub(crate) faults: Faults,
     pub(crate) failed_connections: usize,
+    /// How many connections ended in which way that nobody asked for.
+    #[serde(default)]
+    pub(crate) failures: BTreeMap<String, u64>,
     pub(crate) server_errors: u64,
     pub(crate) notes: Vec<String>,
     /// The run moment by moment, and its curves.
@@ -110,9 +131,15 @@ impl Table {
         let frames = measured.deliveries + measured.acks;
         let enters = measured.ring_enters.filter(|_| measured.deliveries > 0);
         Report {
-            scenario: self.scenario,
+            format: FORMAT,
+            scenario: self.scenario.to_owned(),
             workload: self.workload,
             machine: procstat::machine(),
+            command: shell_words::join(std::env::args()),
+            started: 0.0,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            interrupted: false,
+            late: None,
             seconds: measured.seconds,
             sent: measured.sent,
             deliveries: measured.deliveries,
@@ -131,6 +158,7 @@ impl Table {
             disturbed: None,
             faults: measured.faults,
             failed_connections: measured.failed,
+            failures: BTreeMap::new(),
             server_errors: measured.errors,
             notes: measured.notes,
             course: measured.course,
@@ -154,104 +182,5 @@ impl Report {
     /// Whether every message arrived once, in order, on connections that lived.
     pub(crate) fn clean(&self) -> bool {
         self.faults.none() && self.failed_connections == 0 && self.server_errors == 0
-    }
-}
-
-fn side(f: &mut fmt::Formatter<'_>, name: &str, usage: &Usage, per: Option<f64>) -> fmt::Result {
-    write!(
-        f,
-        "  {name:<10} {:5.1} % CPU (+ {:.1} % waiting for a core)",
-        usage.cpu_percent(),
-        usage.wanted_percent() - usage.cpu_percent()
-    )?;
-    if let Some(us) = per {
-        write!(f, ", {us:.2} µs per delivery")?;
-    }
-    let switches = usage.switches as f64 / usage.seconds.max(1e-9);
-    writeln!(f, ", {:.1} MB resident, {switches:.0} context switches/s", usage.rss as f64 / 1e6)
-}
-
-fn quantiles(f: &mut fmt::Formatter<'_>, name: &str, q: &Quantiles) -> fmt::Result {
-    writeln!(
-        f,
-        "  {name:<10} p50 {:.1}  p90 {:.1}  p99 {:.1}  p99.9 {:.1}  p99.99 {:.1}  max {:.1} µs  ({} messages)",
-        q.p50, q.p90, q.p99, q.p999, q.p9999, q.max, q.count
-    )
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: {}", self.scenario, self.workload)?;
-        writeln!(f, "  {:<10} {}; saturated: {:?}", "machine", self.machine, self.saturated)?;
-        if let Some(us) = self.server_cpu_us_per_delivery {
-            write!(f, "  {:<10} {us:.2} µs server CPU per delivery", "cost")?;
-            if let (Some(us), true) = (self.server_cpu_us_per_frame, self.acks > 0) {
-                write!(f, ", {us:.2} µs per frame out (deliveries and acks)")?;
-            }
-            if let Some(enters) = self.ring_enters_per_delivery {
-                write!(f, ", {enters:.3} ring enters per delivery")?;
-            }
-            writeln!(f)?;
-        }
-        let rate = self.deliveries_per_second;
-        writeln!(
-            f,
-            "  {:<10} {} messages sent, {} delivered, {} acked in {:.2} s: {rate:.0} deliveries/s",
-            "counted", self.sent, self.deliveries, self.acks, self.seconds
-        )?;
-        if let Some(usage) = &self.server {
-            side(f, "server", usage, None)?;
-        }
-        if let Some(usage) = &self.generator {
-            side(f, "generator", usage, self.generator_cpu_us_per_delivery)?;
-        }
-        if let Some(q) = &self.latency_us {
-            quantiles(f, "latency", q)?;
-        }
-        if let Some(q) = &self.lag_us {
-            quantiles(f, "lag", q)?;
-        }
-        self.special(f)?;
-        if !self.clean() {
-            writeln!(
-                f,
-                "  {:<10} {:?}, {} failed connections, {} error answers",
-                "WRONG", self.faults, self.failed_connections, self.server_errors
-            )?;
-        }
-        self.notes.iter().try_for_each(|note| writeln!(f, "  {:<10} {note}", "note"))
-    }
-}
-
-impl Report {
-    fn special(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(idle) = &self.idle {
-            let half = idle.bytes_per_connection_second_half;
-            let half = half.map_or_else(String::new, |bytes| format!(" ({bytes:.0} in the second half)"));
-            writeln!(
-                f,
-                "  {:<10} server resident {:.2} MB before, {:.2} MB with {} connections: {:.0} bytes each{half}; \
-                 {:.1} µs CPU to accept, upgrade, sign in and answer once",
-                "memory",
-                idle.rss_before as f64 / 1e6,
-                idle.rss_after as f64 / 1e6,
-                idle.connections,
-                idle.bytes_per_connection,
-                idle.setup_cpu_us_per_connection
-            )?;
-        }
-        if let Some(d) = &self.disturbed {
-            quantiles(f, "without", &d.without)?;
-            quantiles(f, "with", &d.with)?;
-            writeln!(
-                f,
-                "  {:<10} p99 moved by {:.3} ms; {} broadcasts, {} deliveries of them",
-                "broadcast",
-                d.p99_difference_us / 1e3,
-                d.broadcasts,
-                d.broadcast_deliveries
-            )?;
-        }
-        Ok(())
     }
 }

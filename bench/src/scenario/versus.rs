@@ -1,5 +1,5 @@
 //! Two servers in turn under one workload, so that a machine's moods meet both. Knows no workload.
-use crate::report::Report;
+use crate::report::{Report, Spread};
 use clap::Args;
 use serde::Serialize;
 use std::fmt;
@@ -25,14 +25,6 @@ pub(crate) struct VersusArgs {
     /// The workload and its arguments
     #[arg(last = true, default_values = ["pairs"])]
     pub(crate) workload: Vec<String>,
-}
-
-/// Median, least and greatest.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub(crate) struct Spread {
-    pub(crate) median: f64,
-    pub(crate) min: f64,
-    pub(crate) max: f64,
 }
 
 /// One figure of both sides.
@@ -124,21 +116,8 @@ impl Row {
         let values = values?;
         let column = |at: usize| values.iter().map(move |pair| pair[at]);
         let ratio = values.iter().map(|[a, b]| a / b);
-        Some(Self { what, a: spread(column(0))?, b: spread(column(1))?, ratio: spread(ratio)? })
+        Some(Self { what, a: Spread::of(column(0))?, b: Spread::of(column(1))?, ratio: Spread::of(ratio)? })
     }
-}
-
-/// Median and ends of some figures.
-fn spread(values: impl Iterator<Item = f64>) -> Option<Spread> {
-    let mut sorted: Vec<f64> = values.collect();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    let median = match sorted.len() {
-        0 => return None,
-        n if n % 2 == 1 => sorted[middle],
-        _ => f64::midpoint(sorted[middle - 1], sorted[middle]),
-    };
-    Some(Spread { median, min: sorted[0], max: *sorted.last()? })
 }
 
 impl Comparison {
@@ -155,11 +134,8 @@ impl fmt::Display for Comparison {
         writeln!(f, "  A  {}\n  B  {}", self.commands[0], self.commands[1])?;
         writeln!(f, "  {:<28} {:>26} {:>26} {:>22}", "", "A", "B", "A/B")?;
         for row in &self.rows {
-            let cell = |s: &Spread, digits: usize| {
-                format!("{:.digits$} ({:.digits$}–{:.digits$})", s.median, s.min, s.max)
-            };
             let digits = if row.a.median >= 1000.0 { 0 } else { 2 };
-            let (a, b, ratio) = (cell(&row.a, digits), cell(&row.b, digits), cell(&row.ratio, 3));
+            let (a, b, ratio) = (row.a.text(digits), row.b.text(digits), row.ratio.text(3));
             writeln!(f, "  {:<28} {a:>26} {b:>26} {ratio:>22}", row.what)?;
         }
         for (turn, pair) in self.runs.iter().enumerate() {
@@ -173,18 +149,5 @@ impl fmt::Display for Comparison {
             all.join(" ")
         };
         writeln!(f, "  saturated: A {}; B {}", saturated(0), saturated(1))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_spread_is_median_and_ends() {
-        let of = |values: &[f64]| spread(values.iter().copied()).map(|s| (s.median, s.min, s.max));
-        assert_eq!(of(&[3.0, 1.0, 2.0]), Some((2.0, 1.0, 3.0)));
-        assert_eq!(of(&[4.0, 1.0, 2.0, 3.0]), Some((2.5, 1.0, 4.0)));
-        assert_eq!(of(&[]), None);
     }
 }

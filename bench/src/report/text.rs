@@ -1,0 +1,104 @@
+//! A report as the terminal shows it: workload and machine first, then who was saturated, then numbers. Writes no file.
+use super::Report;
+use crate::latency::Quantiles;
+use crate::procstat::Usage;
+use std::fmt;
+
+fn side(f: &mut fmt::Formatter<'_>, name: &str, usage: &Usage, per: Option<f64>) -> fmt::Result {
+    write!(
+        f,
+        "  {name:<10} {:5.1} % CPU (+ {:.1} % waiting for a core)",
+        usage.cpu_percent(),
+        usage.wanted_percent() - usage.cpu_percent()
+    )?;
+    if let Some(us) = per {
+        write!(f, ", {us:.2} µs per delivery")?;
+    }
+    let switches = usage.switches as f64 / usage.seconds.max(1e-9);
+    writeln!(f, ", {:.1} MB resident, {switches:.0} context switches/s", usage.rss as f64 / 1e6)
+}
+
+fn quantiles(f: &mut fmt::Formatter<'_>, name: &str, q: &Quantiles) -> fmt::Result {
+    writeln!(
+        f,
+        "  {name:<10} p50 {:.1}  p90 {:.1}  p99 {:.1}  p99.9 {:.1}  p99.99 {:.1}  max {:.1} µs  ({} messages)",
+        q.p50, q.p90, q.p99, q.p999, q.p9999, q.max, q.count
+    )
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}: {}", self.scenario, self.workload)?;
+        writeln!(f, "  {:<10} {}; saturated: {:?}", "machine", self.machine, self.saturated)?;
+        if let Some(us) = self.server_cpu_us_per_delivery {
+            write!(f, "  {:<10} {us:.2} µs server CPU per delivery", "cost")?;
+            if let (Some(us), true) = (self.server_cpu_us_per_frame, self.acks > 0) {
+                write!(f, ", {us:.2} µs per frame out (deliveries and acks)")?;
+            }
+            if let Some(enters) = self.ring_enters_per_delivery {
+                write!(f, ", {enters:.3} ring enters per delivery")?;
+            }
+            writeln!(f)?;
+        }
+        let rate = self.deliveries_per_second;
+        writeln!(
+            f,
+            "  {:<10} {} messages sent, {} delivered, {} acked in {:.2} s: {rate:.0} deliveries/s",
+            "counted", self.sent, self.deliveries, self.acks, self.seconds
+        )?;
+        if let Some(usage) = &self.server {
+            side(f, "server", usage, None)?;
+        }
+        if let Some(usage) = &self.generator {
+            side(f, "generator", usage, self.generator_cpu_us_per_delivery)?;
+        }
+        if let Some(q) = &self.latency_us {
+            quantiles(f, "latency", q)?;
+        }
+        if let Some(q) = &self.lag_us {
+            quantiles(f, "lag", q)?;
+        }
+        self.special(f)?;
+        if !self.clean() {
+            writeln!(
+                f,
+                "  {:<10} {:?}, {} failed connections, {} error answers",
+                "WRONG", self.faults, self.failed_connections, self.server_errors
+            )?;
+        }
+        self.notes.iter().try_for_each(|note| writeln!(f, "  {:<10} {note}", "note"))
+    }
+}
+
+impl Report {
+    fn special(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(idle) = &self.idle {
+            let half = idle.bytes_per_connection_second_half;
+            let half = half.map_or_else(String::new, |bytes| format!(" ({bytes:.0} in the second half)"));
+            writeln!(
+                f,
+                "  {:<10} server resident {:.2} MB before, {:.2} MB with {} connections: {:.0} bytes each{half}; \
+                 {:.1} µs CPU to accept, upgrade, sign in and answer once",
+                "memory",
+                idle.rss_before as f64 / 1e6,
+                idle.rss_after as f64 / 1e6,
+                idle.connections,
+                idle.bytes_per_connection,
+                idle.setup_cpu_us_per_connection
+            )?;
+        }
+        if let Some(d) = &self.disturbed {
+            quantiles(f, "without", &d.without)?;
+            quantiles(f, "with", &d.with)?;
+            writeln!(
+                f,
+                "  {:<10} p99 moved by {:.3} ms; {} broadcasts, {} deliveries of them",
+                "broadcast",
+                d.p99_difference_us / 1e3,
+                d.broadcasts,
+                d.broadcast_deliveries
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -23,7 +23,8 @@ pub(crate) struct TargetArgs {
     /// The running server's process, for its CPU time and memory
     #[arg(long, requires = "url")]
     server_pid: Option<u32>,
-    /// Start this server: `{port}` and `{admin}` become free ports; without `{port}` it has to print its ws:// URL
+    /// Start this server: `{port}` and `{admin}` become free ports, `{bin}` the folder of this program; without `{port}` it
+    /// has to print its ws:// URL
     #[arg(long, value_name = "CMD")]
     pub(crate) spawn: Option<String>,
     /// Cores of the started server, as `taskset -c` takes them; `any` does not pin
@@ -79,6 +80,7 @@ impl TargetArgs {
         let admin = free_port()?;
         let named = command.contains("{port}");
         let line = command.replace("{port}", &port.to_string()).replace("{admin}", &admin.to_string());
+        let line = line.replace("{bin}", &own_folder()?);
         let (mut server, urls) = Spawned::start(&line, &self.server_core)?;
         let (address, path) = if named {
             let address = SocketAddr::from(([127, 0, 0, 1], port));
@@ -240,6 +242,13 @@ fn core_list(list: &str) -> Option<Vec<usize>> {
     };
     let ranges: Option<Vec<_>> = list.split(',').map(range).collect();
     Some(ranges?.into_iter().flatten().collect()).filter(|cores: &Vec<usize>| !cores.is_empty())
+}
+
+/// Where this program lies: the server that was built with it lies beside it.
+fn own_folder() -> anyhow::Result<String> {
+    let path = std::env::current_exe().context("finding this program's own path")?;
+    let folder = path.parent().and_then(std::path::Path::to_str).context("this program's path")?;
+    Ok(shell_words::quote(folder).into_owned())
 }
 
 fn free_port() -> anyhow::Result<u16> {

@@ -57,7 +57,7 @@ fn an_open_loop_sends_its_rate_and_says_its_lag() {
 #[test]
 fn a_group_reaches_everyone_but_its_publisher() {
     let url = serve(Kind::Longwire, Fault::None);
-    let two = ["--members=9", "--dialect=longwire", "--threads=2", "--ids"];
+    let two = ["--members=9", "--dialect=longwire", "--threads=2", "--ids", "--in-flight=1"];
     let open = ["--members=5", "--dialect=longwire", "--rate=200"];
     for more in [&two as &[&str], &open] {
         let (code, report) = run("group", &url, more);

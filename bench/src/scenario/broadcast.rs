@@ -24,7 +24,6 @@ pub(crate) struct BroadcastArgs {
     /// Turns of quiet and broadcasts that the duration is cut into, two slices each
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) turns: u32,
-    /// The pair sends 1000 messages a second unless `--rate` says otherwise
     #[command(flatten)]
     pub(crate) load: LoadArgs,
 }
@@ -38,9 +37,7 @@ enum Part<'a> {
 
 /// Runs the workload.
 pub(crate) fn run(args: &TargetArgs, options: &BroadcastArgs) -> anyhow::Result<Report> {
-    let mut load = options.load.clone();
-    load.rate.get_or_insert(1000.0);
-    load.check()?;
+    let load = options.load.clone();
     ensure!(options.connections >= 2, "--connections must be 2 or more");
     let slice = load.window.duration / (2 * options.turns);
     ensure!(

@@ -5,6 +5,7 @@ use crate::engine::epoll::bump;
 use crate::latency::Latency;
 use crate::ledger::Faults;
 use crate::schedule::Schedule;
+use crate::target::positive;
 use crate::wire::dialect::{Answer, Dialect};
 use crate::wire::marker::{self, Mark};
 use clap::Args;
@@ -19,20 +20,20 @@ pub(crate) struct LoadArgs {
     /// What the server answers: `tutorial` waits for no answer to `auth` and `joinGroup`
     #[arg(long, value_enum, default_value = "tutorial")]
     pub(crate) dialect: Dialect,
-    /// Closed loop: messages under way, per pair, group or connection
-    #[arg(long, default_value_t = 1, conflicts_with = "rate", value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(crate) in_flight: u32,
     /// Open loop: messages a second in all, latency counted from the intended time
-    #[arg(long)]
-    pub(crate) rate: Option<f64>,
+    #[arg(long, required = false, value_parser = positive)]
+    pub(crate) rate: f64,
+    /// Closed loop in place of a rate, for capacity: messages under way, per pair, group or connection
+    #[arg(long, conflicts_with = "rate", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) in_flight: Option<u32>,
     /// Open loop: exponential gaps in place of even ones
-    #[arg(long, requires = "rate")]
+    #[arg(long, conflicts_with = "in_flight")]
     pub(crate) poisson: bool,
     /// Open loop: seed of the gaps
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
     /// Open loop: never sleep between messages (steadier latency, one core burnt)
-    #[arg(long, requires = "rate")]
+    #[arg(long, conflicts_with = "in_flight")]
     pub(crate) spin: bool,
     #[command(flatten)]
     pub(crate) window: WindowArgs,
@@ -59,30 +60,25 @@ impl WindowArgs {
 }
 
 impl LoadArgs {
-    /// Refuses what the parser cannot see.
-    pub(crate) fn check(&self) -> anyhow::Result<()> {
-        anyhow::ensure!(
-            self.rate.is_none_or(|rate| rate > 0.0 && rate.is_finite()),
-            "--rate must be above 0"
-        );
-        Ok(())
+    /// Whether messages follow a schedule, and not each other.
+    pub(crate) fn open_loop(&self) -> bool {
+        self.in_flight.is_none()
     }
 
     /// The loop in a report's words.
     pub(crate) fn describe(&self, unit: &str) -> String {
-        match self.rate {
-            Some(rate) if self.poisson => {
-                format!("open loop, {rate}/s, exponential gaps (seed {})", self.seed)
-            }
-            Some(rate) => format!("open loop, {rate}/s, even gaps"),
-            None => format!("closed loop, {} in flight per {unit}", self.in_flight),
+        let (rate, seed) = (self.rate, self.seed);
+        match self.in_flight {
+            Some(in_flight) => format!("closed loop, {in_flight} in flight per {unit}"),
+            None if self.poisson => format!("open loop, {rate}/s, exponential gaps (seed {seed})"),
+            None => format!("open loop, {rate}/s, even gaps"),
         }
     }
 
     /// The schedule of one thread, in an open loop.
     pub(crate) fn schedule(&self, part: usize, of: usize, start: u64) -> Option<Schedule> {
         let seed = self.poisson.then_some(self.seed);
-        self.rate.map(|rate| Schedule::new(rate, part, of, start, seed))
+        self.open_loop().then(|| Schedule::new(self.rate, part, of, start, seed))
     }
 
     /// When to look at the schedule again.

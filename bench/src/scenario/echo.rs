@@ -42,7 +42,6 @@ struct Echo<'a> {
 
 /// Runs the workload.
 pub(crate) fn run(args: &TargetArgs, options: &EchoArgs) -> anyhow::Result<Report> {
-    options.load.check()?;
     ensure!(options.connections > 0, "--connections must be 1 or more");
     let shares = shares(options.connections, 1, args.threads.clamp(1, options.connections));
     with_run(args, options.load.window.window(), &shares, |run| {
@@ -91,7 +90,7 @@ impl Echo<'_> {
         self.schedule = self.options.load.schedule(self.part.0, self.part.1, start);
         if self.schedule.is_none() {
             for conn in 0..self.callers.len() {
-                for _ in 0..self.options.load.in_flight {
+                for _ in 0..self.options.load.in_flight.unwrap_or(0) {
                     self.send(io, conn, now);
                 }
             }

@@ -67,7 +67,6 @@ struct Publisher {
 
 /// Runs the workload.
 pub(crate) fn run(args: &TargetArgs, options: &GroupArgs) -> anyhow::Result<Report> {
-    options.load.check()?;
     ensure!(options.members >= 2, "--members must be 2 or more");
     let shares = shares(options.members, 1, args.threads.clamp(1, options.members));
     let shared = Shared::default();
@@ -154,7 +153,8 @@ impl Group<'_> {
     fn room(&self) -> bool {
         let sent = u64::from(self.shared.sent.load(Relaxed));
         let delivered = self.book.control.total(|tallies| &tallies.delivered);
-        sent * self.receivers() < delivered + u64::from(self.options.load.in_flight) * self.receivers()
+        sent * self.receivers()
+            < delivered + u64::from(self.options.load.in_flight.unwrap_or(0)) * self.receivers()
     }
 
     fn publish(&mut self, io: &mut Io<'_>, intended: u64) {
@@ -188,7 +188,7 @@ impl Group<'_> {
     /// Tells the publisher's thread, once for each message, that its window has room again.
     fn wake_publisher(&mut self, now: u64) {
         let sent = self.shared.sent.load(Acquire);
-        let closed_loop = self.options.load.rate.is_none() && self.book.sending(now);
+        let closed_loop = !self.options.load.open_loop() && self.book.sending(now);
         if self.publisher.is_none() && closed_loop && self.woke_after != sent && self.room() {
             self.woke_after = sent;
             self.book.control.wake_all();

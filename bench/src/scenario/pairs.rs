@@ -57,7 +57,6 @@ pub(crate) struct Pairs<'a> {
 
 /// Runs the workload.
 pub(crate) fn run(args: &TargetArgs, options: &PairsArgs) -> anyhow::Result<Report> {
-    options.load.check()?;
     ensure!(options.users >= 2 && options.users.is_multiple_of(2), "--users must be an even number");
     let shares = shares(options.users, 2, args.threads.clamp(1, options.users / 2));
     with_run(args, options.load.window.window(), &shares, |run| {
@@ -182,7 +181,7 @@ impl<'a> Pairs<'a> {
         self.schedule = self.options.load.schedule(self.part, self.of, start);
         if self.schedule.is_none() {
             for from in (0..self.users.len()).step_by(2) {
-                for _ in 0..self.options.load.in_flight {
+                for _ in 0..self.options.load.in_flight.unwrap_or(0) {
                     self.send(io, from, now);
                 }
             }

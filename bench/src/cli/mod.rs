@@ -1,0 +1,159 @@
+//! Arguments to scenarios. Knows no socket.
+mod file;
+
+use crate::report::Report;
+use crate::scenario::{broadcast, echo, group, idle, pairs, versus};
+use crate::target::TargetArgs;
+use anyhow::{Context, bail};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use file::ScenarioFile;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::path::{Path, PathBuf};
+
+/// Measures a chat server's CPU per delivery, its latency and its memory.
+///
+/// Pin the server to one core and the generator to another (--server-core, --core), quote CPU per delivery before
+/// throughput, and compare servers in turn (`versus`): a figure without a peer beside it says nothing.
+/// Exits with 1 when a message was lost, duplicated or reordered, or a connection failed.
+#[derive(Debug, Parser)]
+#[command(name = "longwire-bench", version)]
+struct Cli {
+    #[command(subcommand)]
+    scenario: Scenario,
+    /// One line of JSON in place of text
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+/// A workload on a server.
+#[derive(Debug, Args)]
+struct On<Options: Args> {
+    #[command(flatten)]
+    target: TargetArgs,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Debug, Subcommand)]
+enum Scenario {
+    /// A scenario file: `run FILE.toml [OPTIONS]`
+    ///
+    /// `scenario = "pairs"` names the workload, every other key is one of its options without the dashes: `users = 1000`,
+    /// `duration = "10m"`, `ids = true`, `source = ["127.0.1.1", "127.0.1.2"]`. Options that follow the file win over it. Relative paths are
+    /// taken from where the command runs, as if everything had been typed.
+    Run {
+        /// The scenario file
+        file: PathBuf,
+        /// Options of the file's workload, over those in the file
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
+        typed: Vec<String>,
+    },
+    /// Private messages between pairs of users
+    ///
+    /// Every user has one partner; both write to each other. Open loop: each user in turn sends at its intended time, whatever
+    /// came back. Closed loop (--in-flight): a message follows when the one before it has come. The measured latency goes from the
+    /// intended time of a message to its arrival at the partner.
+    #[command(mut_arg("rate", |rate| rate.default_value("5000")))]
+    Pairs(On<pairs::PairsArgs>),
+    /// One publisher and a group of everyone
+    #[command(mut_arg("rate", |rate| rate.default_value("10")))]
+    Group(On<group::GroupArgs>),
+    /// Signed-in connections at rest: memory, CPU, context switches
+    ///
+    /// Opens so many connections, signs each in, lets each send and receive once, and then holds them. What the server's and the
+    /// generator's memory grew by, divided by their number, is the cost of a connection at rest.
+    Idle(On<idle::IdleArgs>),
+    /// Any WebSocket echo server
+    ///
+    /// Each connection sends messages that the server has to send back to it: the floor under every chat server.
+    #[command(mut_arg("rate", |rate| rate.default_value("5000")))]
+    Echo(On<echo::EchoArgs>),
+    /// One pair's latency with and without broadcasts to many
+    ///
+    /// Turns of quiet and of broadcasts follow each other; the latencies of one pair in the two kinds of turns are told apart.
+    #[command(mut_arg("rate", |rate| rate.default_value("1000")))]
+    Broadcast(On<broadcast::BroadcastArgs>),
+    /// Two servers in turn under one workload: `versus --a CMD --b CMD -- pairs --users 1000`
+    Versus(versus::VersusArgs),
+}
+
+/// Runs what the command line asks for; whether all went well.
+pub(crate) fn run() -> anyhow::Result<bool> {
+    let mut cli = Cli::parse();
+    if let Scenario::Run { file, typed } = &cli.scenario {
+        let json = cli.json;
+        cli = parse_file(file, typed)?;
+        cli.json |= json;
+    }
+    raise_file_limit();
+    if let Scenario::Versus(options) = &cli.scenario {
+        let comparison = versus::run(options, |command, own| side(options, command, own))?;
+        if cli.json {
+            println!("{}", serde_json::to_string(&comparison)?);
+        } else {
+            print!("{comparison}");
+        }
+        return Ok(comparison.clean());
+    }
+    let report = one(&cli.scenario)?;
+    if cli.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print!("{report}");
+    }
+    Ok(report.clean())
+}
+
+fn one(scenario: &Scenario) -> anyhow::Result<Report> {
+    match scenario {
+        Scenario::Pairs(on) => pairs::run(&on.target, &on.options),
+        Scenario::Group(on) => group::run(&on.target, &on.options),
+        Scenario::Idle(on) => idle::run(&on.target, &on.options),
+        Scenario::Echo(on) => echo::run(&on.target, &on.options),
+        Scenario::Broadcast(on) => broadcast::run(&on.target, &on.options),
+        Scenario::Versus(_) => bail!("versus compares workloads, not comparisons"),
+        Scenario::Run { file, typed } => one(&parse_file(file, typed)?.scenario),
+    }
+}
+
+/// What a scenario file and the options behind it stand for.
+fn parse_file(path: &Path, typed: &[String]) -> anyhow::Result<Cli> {
+    let file = ScenarioFile::read(path)?;
+    let mut command = Cli::command();
+    command.build();
+    let words = file.words(&command, typed).with_context(|| path.display().to_string())?;
+    let words = ["longwire-bench".to_owned()].into_iter().chain(words);
+    Cli::try_parse_from(words).map_err(|error| {
+        if !error.use_stderr() {
+            // `run FILE --help`: the workload's own page.
+            error.exit();
+        }
+        file.explain(&error).context(path.display().to_string())
+    })
+}
+
+/// One run of a comparison: the workload's arguments, the side's own, and the side's server.
+fn side(options: &versus::VersusArgs, command: &str, own: &str) -> anyhow::Result<Report> {
+    let own = shell_words::split(own).context("the side's own arguments")?;
+    let words = ["longwire-bench".to_owned()].into_iter().chain(options.workload.iter().cloned());
+    let words = words.chain(own).chain(["--spawn".to_owned(), command.to_owned()]);
+    let cli = Cli::try_parse_from(words).context("the workload after --")?;
+    one(&cli.scenario)
+}
+
+/// As many connections as the hard limit allows.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    // Where it is refused, opening the connection that is one too many names the reason.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_options_hold_together() {
+        Cli::command().debug_assert();
+    }
+}

@@ -94,7 +94,6 @@ pub(crate) struct Engine<'a> {
     io: Io<'a>,
     epoll: OwnedFd,
     plan: &'a Plan,
-    request: Vec<u8>,
     buffer: Box<[u8]>,
 }
 
@@ -113,7 +112,6 @@ impl<'a> Engine<'a> {
             },
             epoll,
             plan,
-            request: upgrade::request(plan.server, &plan.path),
             buffer: vec![0; READ_BYTES].into(),
         })
     }
@@ -121,7 +119,7 @@ impl<'a> Engine<'a> {
     pub(crate) fn run(&mut self, driver: &mut impl Driver) -> anyhow::Result<()> {
         let mut events = Vec::with_capacity(EVENTS);
         loop {
-            self.open_more()?;
+            self.open_more(driver)?;
             let now = self.io.control.now();
             let next = driver.turn(&mut self.io, now);
             self.io.flush();
@@ -156,7 +154,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Opens connections while few are on their way.
-    fn open_more(&mut self) -> anyhow::Result<()> {
+    fn open_more(&mut self, driver: &impl Driver) -> anyhow::Result<()> {
         while self.io.conns.len() < self.plan.count {
             let under_way = self.io.conns.len() - self.io.open;
             if under_way >= OPENING_MAX || self.io.control.over() || !self.in_time() {
@@ -165,7 +163,9 @@ impl<'a> Engine<'a> {
             let id = self.io.conns.len();
             let stream = connect(self.plan, self.plan.first + id).context("opening a connection")?;
             let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-            self.io.conns.push(Conn::new(stream, &self.request));
+            let path = driver.path(id);
+            let request = upgrade::request(self.plan.server, path.as_ref().unwrap_or(&self.plan.path));
+            self.io.conns.push(Conn::new(stream, &request));
             sys::add(&self.epoll, &self.io.conns[id].stream, EventData::new_u64(id as u64), flags)?;
         }
         Ok(())

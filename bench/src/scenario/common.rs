@@ -6,7 +6,6 @@ use crate::latency::Latency;
 use crate::ledger::Faults;
 use crate::schedule::Schedule;
 use crate::target::positive;
-use crate::wire::dialect::{Answer, Dialect};
 use crate::wire::marker::{self, Mark};
 use clap::Args;
 use std::time::Duration;
@@ -17,9 +16,6 @@ pub(crate) struct LoadArgs {
     /// Bytes of each message's payload
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(marker::SIZE as i64..=(1 << 20)))]
     pub(crate) payload: u32,
-    /// What the server answers: `tutorial` waits for no answer to `auth` and `joinGroup`
-    #[arg(long, value_enum, default_value = "tutorial")]
-    pub(crate) dialect: Dialect,
     /// Open loop: messages a second in all, latency counted from the intended time
     #[arg(long, required = false, value_parser = positive)]
     pub(crate) rate: f64,
@@ -177,20 +173,5 @@ impl<'a> Book<'a> {
             return None;
         }
         Some(mark)
-    }
-
-    /// Counts an answer that carries no payload.
-    pub(crate) fn answer(&mut self, text: &[u8]) -> Answer {
-        let answer = Answer::of(text);
-        match answer {
-            Answer::Ack => bump(&self.tallies.acked, 1),
-            Answer::Error => {
-                bump(&self.tallies.errors, 1);
-                let shown = &text[..text.len().min(200)];
-                self.control.note(&format!("server: {}", String::from_utf8_lossy(shown)));
-            }
-            _ => {}
-        }
-        answer
     }
 }

@@ -6,8 +6,9 @@ use crate::ledger::Stream;
 use crate::report::{Report, Table};
 use crate::schedule::Schedule;
 use crate::target::TargetArgs;
+use crate::wire::dialect::{Answer, To};
 use crate::wire::marker::Kind;
-use crate::wire::template::Template;
+use crate::wire::template::{Message, Template};
 use anyhow::ensure;
 use clap::Args;
 use std::sync::atomic::Ordering::Relaxed;
@@ -34,7 +35,10 @@ struct Echo<'a> {
     options: &'a EchoArgs,
     /// This thread, and how many there are.
     part: (usize, usize),
+    first: usize,
     callers: Vec<Caller>,
+    /// Connections whose server waits for messages.
+    ready: usize,
     schedule: Option<Schedule>,
     started: bool,
     turn_of: usize,
@@ -46,11 +50,14 @@ pub(crate) fn run(args: &TargetArgs, options: &EchoArgs) -> anyhow::Result<Repor
     let shares = shares(options.connections, 1, args.threads.clamp(1, options.connections));
     with_run(args, options.load.window.window(), &shares, |run| {
         let caller = |at: usize| Caller {
-            template: Template::bare(
-                options.load.payload as usize,
-                run.control.run(),
-                u32::try_from(at).unwrap_or(u32::MAX),
-            ),
+            template: Template::new(Message {
+                dialect: run.control.dialect(),
+                to: To::Back,
+                payload: options.load.payload as usize,
+                sender: u32::try_from(at).unwrap_or(u32::MAX),
+                run: run.control.run(),
+                ids: false,
+            }),
             sent: 0,
             inbox: Stream::default(),
         };
@@ -59,7 +66,9 @@ pub(crate) fn run(args: &TargetArgs, options: &EchoArgs) -> anyhow::Result<Repor
                 book: Book::new(run.control, part),
                 options,
                 part: (part, shares.len()),
+                first: shares[..part].iter().sum(),
                 callers: (0..shares[part]).map(caller).collect(),
+                ready: 0,
                 schedule: None,
                 started: false,
                 turn_of: 0,
@@ -78,6 +87,10 @@ pub(crate) fn run(args: &TargetArgs, options: &EchoArgs) -> anyhow::Result<Repor
 }
 
 impl Echo<'_> {
+    fn name(&self, conn: ConnId) -> String {
+        format!("u{:08x}n{}", self.book.control.run(), self.first + conn)
+    }
+
     fn send(&mut self, io: &mut Io<'_>, conn: ConnId, time: u64) {
         let caller = &mut self.callers[conn];
         io.queue(conn, caller.template.stamp(Kind::Work, caller.sent, time));
@@ -113,11 +126,22 @@ impl Echo<'_> {
 }
 
 impl Driver for Echo<'_> {
-    fn opened(&mut self, _: &mut Io<'_>, _: ConnId) {}
+    fn path(&self, conn: ConnId) -> Option<String> {
+        let name = self.name(conn);
+        self.book.dialect().path(&name, &name)
+    }
+
+    fn opened(&mut self, io: &mut Io<'_>, conn: ConnId) {
+        let ready = self.book.greet(io, conn);
+        self.ready += usize::from(ready);
+    }
 
     fn message(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8], now: u64) {
-        // A greeting or the like is no echo.
-        let Some(mark) = self.book.mark(payload) else { return };
+        let Some(mark) = self.book.mark(payload) else {
+            let answer = self.book.answer(io, conn, payload);
+            self.ready += usize::from(answer == Answer::Welcome);
+            return;
+        };
         if self.callers[conn].inbox.arrived(mark.seq, &mut self.book.faults) {
             self.book.delivered(mark.time, now);
         }
@@ -128,7 +152,7 @@ impl Driver for Echo<'_> {
 
     fn turn(&mut self, io: &mut Io<'_>, now: u64) -> Next {
         let Some(start) = self.book.control.start() else {
-            if io.open() == self.callers.len() {
+            if self.ready == self.callers.len() {
                 self.book.ready();
             }
             return Next::Event;

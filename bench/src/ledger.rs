@@ -20,8 +20,11 @@ pub(crate) struct Faults {
     pub(crate) duplicated: u64,
     /// Delivered after a later one.
     pub(crate) reordered: u64,
-    /// Delivered to the wrong receiver.
+    /// Delivered to the wrong receiver; also what was sent in another run.
     pub(crate) misdelivered: u64,
+    /// Delivered with another payload than the one sent, which counts as lost itself.
+    #[serde(default)]
+    pub(crate) corrupted: u64,
     /// Sent with an `id` and never acked.
     pub(crate) unacked: u64,
 }
@@ -38,6 +41,7 @@ impl Faults {
         self.duplicated += other.duplicated;
         self.reordered += other.reordered;
         self.misdelivered += other.misdelivered;
+        self.corrupted += other.corrupted;
         self.unacked += other.unacked;
     }
 }
@@ -46,12 +50,12 @@ impl Stream {
     /// Books one arrival; true when it is new.
     pub(crate) fn arrived(&mut self, seq: u32, faults: &mut Faults) -> bool {
         if seq == self.next {
-            self.next += 1;
+            self.next = seq.saturating_add(1);
         } else if seq > self.next {
             // Past the bound the count of lost ones stays right; only a late one is then called a duplicate.
             let room = MISSING_MAX.saturating_sub(self.missing.len());
             self.missing.extend((self.next..seq).take(room));
-            self.next = seq + 1;
+            self.next = seq.saturating_add(1);
         } else if let Some(at) = self.missing.iter().position(|&missing| missing == seq) {
             self.missing.swap_remove(at);
             faults.reordered += 1;

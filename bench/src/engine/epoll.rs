@@ -94,6 +94,7 @@ pub(crate) struct Engine<'a> {
     io: Io<'a>,
     epoll: OwnedFd,
     plan: &'a Plan,
+    request: Vec<u8>,
     buffer: Box<[u8]>,
 }
 
@@ -112,6 +113,7 @@ impl<'a> Engine<'a> {
             },
             epoll,
             plan,
+            request: upgrade::request(plan.server, &plan.path),
             buffer: vec![0; READ_BYTES].into(),
         })
     }
@@ -119,7 +121,7 @@ impl<'a> Engine<'a> {
     pub(crate) fn run(&mut self, driver: &mut impl Driver) -> anyhow::Result<()> {
         let mut events = Vec::with_capacity(EVENTS);
         loop {
-            self.open_more(driver)?;
+            self.open_more()?;
             let now = self.io.control.now();
             let next = driver.turn(&mut self.io, now);
             self.io.flush();
@@ -154,7 +156,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Opens connections while few are on their way.
-    fn open_more(&mut self, driver: &impl Driver) -> anyhow::Result<()> {
+    fn open_more(&mut self) -> anyhow::Result<()> {
         while self.io.conns.len() < self.plan.count {
             let under_way = self.io.conns.len() - self.io.open;
             if under_way >= OPENING_MAX || self.io.control.over() || !self.in_time() {
@@ -163,9 +165,7 @@ impl<'a> Engine<'a> {
             let id = self.io.conns.len();
             let stream = connect(self.plan, self.plan.first + id).context("opening a connection")?;
             let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-            let path = driver.path(id);
-            let request = upgrade::request(self.plan.server, path.as_ref().unwrap_or(&self.plan.path));
-            self.io.conns.push(Conn::new(stream, &request));
+            self.io.conns.push(Conn::new(stream, &self.request));
             sys::add(&self.epoll, &self.io.conns[id].stream, EventData::new_u64(id as u64), flags)?;
         }
         Ok(())

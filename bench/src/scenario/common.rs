@@ -1,13 +1,16 @@
 //! What every driver keeps: its thread's counters, histograms and ledger; and the load's options.
 use crate::control::{Control, Phase, Tallies, Window};
-use crate::engine::Next;
 use crate::engine::epoll::bump;
+use crate::engine::{ConnId, Next};
 use crate::latency::Latency;
-use crate::ledger::Faults;
+use crate::ledger::{Faults, Stream};
 use crate::schedule::Schedule;
 use crate::target::positive;
-use crate::wire::marker::{self, Mark};
+use crate::wire::acked::{Acked, Ids};
+use crate::wire::dialect::{Answer, Dialect};
+use crate::wire::marker::{self, Found, Kind, Mark};
 use clap::Args;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 /// Options of every workload that sends.
@@ -16,6 +19,9 @@ pub(crate) struct LoadArgs {
     /// Bytes of each message's payload
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(marker::SIZE as i64..=(1 << 20)))]
     pub(crate) payload: u32,
+    /// What the server answers: `tutorial` waits for no answer to `auth` and `joinGroup`
+    #[arg(long, value_enum, default_value = "tutorial")]
+    pub(crate) dialect: Dialect,
     /// Open loop: messages a second in all, latency counted from the intended time
     #[arg(long, required = false, value_parser = positive)]
     pub(crate) rate: f64,
@@ -92,6 +98,9 @@ pub(crate) struct Book<'a> {
     pub(crate) second: Latency,
     pub(crate) lag: Latency,
     pub(crate) faults: Faults,
+    ids: Ids,
+    /// Which of its messages each connection has an ack for, as far as there are any.
+    acks: Vec<Stream>,
     announced: u8,
     /// A slice's nanoseconds; 0: the window is whole.
     slice: u64,
@@ -106,6 +115,8 @@ impl<'a> Book<'a> {
             second: Latency::default(),
             lag: Latency::default(),
             faults: Faults::default(),
+            ids: Ids::new(control.run()),
+            acks: Vec::new(),
             announced: 0,
             slice: 0,
         }
@@ -165,13 +176,51 @@ impl<'a> Book<'a> {
         }
     }
 
-    /// The mark in what arrived; `None` when there is none, or it is another run's.
-    pub(crate) fn mark(&self, payload: &[u8]) -> Option<Mark> {
-        let mark = Mark::find(payload)?;
-        if mark.run != self.control.run() {
-            bump(&self.tallies.foreign, 1);
-            return None;
+    /// The mark in what arrived; `None` when there is none that is this run's.
+    pub(crate) fn mark(&mut self, payload: &[u8]) -> Option<Mark> {
+        match Mark::find(payload) {
+            Found::Whole(mark) if mark.run == self.control.run() => return Some(mark),
+            // Names differ from run to run, so nothing but a broadcast is for two of them.
+            Found::Whole(mark) if mark.kind == Kind::Broadcast => bump(&self.tallies.foreign, 1),
+            Found::Whole(_) => self.faults.misdelivered += 1,
+            Found::Broken => self.faults.corrupted += 1,
+            Found::Nothing => {}
         }
-        Some(mark)
+        None
+    }
+
+    /// Counts an answer that carries no payload.
+    pub(crate) fn answer(&mut self, conn: ConnId, text: &[u8]) -> Answer {
+        let answer = Answer::of(text);
+        match answer {
+            Answer::Ack => self.acked(conn, text),
+            Answer::Error => {
+                bump(&self.tallies.errors, 1);
+                let shown = &text[..text.len().min(200)];
+                self.control.note(&format!("server: {}", String::from_utf8_lossy(shown)));
+            }
+            _ => {}
+        }
+        answer
+    }
+
+    /// Counts each message's first ack. (Their order is not looked at: nothing promises one.)
+    fn acked(&mut self, conn: ConnId, text: &[u8]) {
+        let new = match self.ids.read(text) {
+            Acked::Work(seq) => {
+                if self.acks.len() <= conn {
+                    self.acks.resize_with(conn + 1, Stream::default);
+                }
+                self.acks[conn].arrived(seq, &mut Faults::default())
+            }
+            Acked::Probe => false,
+            Acked::Unnamed => true,
+        };
+        bump(&self.tallies.acked, u64::from(new));
+    }
+
+    /// Messages of this thread that were never acked.
+    pub(crate) fn unacked(&self) -> u64 {
+        self.tallies.sent.load(Relaxed).saturating_sub(self.tallies.acked.load(Relaxed))
     }
 }

@@ -6,9 +6,8 @@ use crate::ledger::Stream;
 use crate::report::{Report, Table};
 use crate::schedule::Schedule;
 use crate::target::TargetArgs;
-use crate::wire::dialect::{Answer, To};
 use crate::wire::marker::Kind;
-use crate::wire::template::{Message, Template};
+use crate::wire::template::Template;
 use anyhow::ensure;
 use clap::Args;
 use std::sync::atomic::Ordering::Relaxed;
@@ -35,10 +34,9 @@ struct Echo<'a> {
     options: &'a EchoArgs,
     /// This thread, and how many there are.
     part: (usize, usize),
+    /// The thread's first connection among all.
     first: usize,
     callers: Vec<Caller>,
-    /// Connections whose server waits for messages.
-    ready: usize,
     schedule: Option<Schedule>,
     started: bool,
     turn_of: usize,
@@ -50,28 +48,27 @@ pub(crate) fn run(args: &TargetArgs, options: &EchoArgs) -> anyhow::Result<Repor
     let shares = shares(options.connections, 1, args.threads.clamp(1, options.connections));
     with_run(args, options.load.window.window(), &shares, |run| {
         let caller = |at: usize| Caller {
-            template: Template::new(Message {
-                dialect: run.control.dialect(),
-                to: To::Back,
-                payload: options.load.payload as usize,
-                sender: u32::try_from(at).unwrap_or(u32::MAX),
-                run: run.control.run(),
-                ids: false,
-            }),
+            template: Template::bare(
+                options.load.payload as usize,
+                run.control.run(),
+                u32::try_from(at).unwrap_or(u32::MAX),
+            ),
             sent: 0,
             inbox: Stream::default(),
         };
         let drivers = (0..shares.len())
-            .map(|part| Echo {
-                book: Book::new(run.control, part),
-                options,
-                part: (part, shares.len()),
-                first: shares[..part].iter().sum(),
-                callers: (0..shares[part]).map(caller).collect(),
-                ready: 0,
-                schedule: None,
-                started: false,
-                turn_of: 0,
+            .map(|part| {
+                let first = shares[..part].iter().sum();
+                Echo {
+                    book: Book::new(run.control, part),
+                    options,
+                    part: (part, shares.len()),
+                    first,
+                    callers: (first..first + shares[part]).map(caller).collect(),
+                    schedule: None,
+                    started: false,
+                    turn_of: 0,
+                }
             })
             .collect();
         let (mut measured, drivers) = run.drive(drivers)?;
@@ -87,10 +84,6 @@ pub(crate) fn run(args: &TargetArgs, options: &EchoArgs) -> anyhow::Result<Repor
 }
 
 impl Echo<'_> {
-    fn name(&self, conn: ConnId) -> String {
-        format!("u{:08x}n{}", self.book.control.run(), self.first + conn)
-    }
-
     fn send(&mut self, io: &mut Io<'_>, conn: ConnId, time: u64) {
         let caller = &mut self.callers[conn];
         io.queue(conn, caller.template.stamp(Kind::Work, caller.sent, time));
@@ -126,22 +119,15 @@ impl Echo<'_> {
 }
 
 impl Driver for Echo<'_> {
-    fn path(&self, conn: ConnId) -> Option<String> {
-        let name = self.name(conn);
-        self.book.dialect().path(&name, &name)
-    }
-
-    fn opened(&mut self, io: &mut Io<'_>, conn: ConnId) {
-        let ready = self.book.greet(io, conn);
-        self.ready += usize::from(ready);
-    }
+    fn opened(&mut self, _: &mut Io<'_>, _: ConnId) {}
 
     fn message(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8], now: u64) {
-        let Some(mark) = self.book.mark(payload) else {
-            let answer = self.book.answer(io, conn, payload);
-            self.ready += usize::from(answer == Answer::Welcome);
+        // A greeting or the like is no echo.
+        let Some(mark) = self.book.mark(payload) else { return };
+        if mark.sender as usize != self.first + conn {
+            self.book.faults.misdelivered += 1;
             return;
-        };
+        }
         if self.callers[conn].inbox.arrived(mark.seq, &mut self.book.faults) {
             self.book.delivered(mark.time, now);
         }
@@ -152,7 +138,7 @@ impl Driver for Echo<'_> {
 
     fn turn(&mut self, io: &mut Io<'_>, now: u64) -> Next {
         let Some(start) = self.book.control.start() else {
-            if self.ready == self.callers.len() {
+            if io.open() == self.callers.len() {
                 self.book.ready();
             }
             return Next::Event;

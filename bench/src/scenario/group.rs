@@ -1,13 +1,12 @@
 //! One publisher, a group of everyone. Knows no socket.
 use super::common::{Book, LoadArgs};
 use super::{Run, shares, with_run};
-use crate::control::Control;
 use crate::engine::{ConnId, Driver, Io, Next};
 use crate::ledger::Stream;
 use crate::report::{Report, Table};
 use crate::schedule::Schedule;
 use crate::target::TargetArgs;
-use crate::wire::dialect::{Answer, To};
+use crate::wire::dialect::{self, Answer, Dialect, To};
 use crate::wire::marker::Kind;
 use crate::wire::template::{Message, Template};
 use anyhow::ensure;
@@ -68,7 +67,6 @@ struct Publisher {
 
 /// Runs the workload.
 pub(crate) fn run(args: &TargetArgs, options: &GroupArgs) -> anyhow::Result<Report> {
-    args.dialect.check_ids(options.ids)?;
     ensure!(options.members >= 2, "--members must be 2 or more");
     let shares = shares(options.members, 1, args.threads.clamp(1, options.members));
     let shared = Shared::default();
@@ -85,7 +83,7 @@ pub(crate) fn run(args: &TargetArgs, options: &GroupArgs) -> anyhow::Result<Repo
                     shared: &shared,
                     names,
                     members: (0..shares[part]).map(|_| Member::default()).collect(),
-                    publisher: (part == 0).then(|| Publisher::new(options, run.control)),
+                    publisher: (part == 0).then(|| Publisher::new(options, number)),
                     woke_after: 0,
                 }
             })
@@ -94,6 +92,9 @@ pub(crate) fn run(args: &TargetArgs, options: &GroupArgs) -> anyhow::Result<Repo
         let sent = shared.sent.load(Acquire);
         for driver in &drivers {
             measured.faults.add(&driver.book.faults);
+            if options.ids && options.load.dialect == Dialect::Longwire {
+                measured.faults.unacked += driver.book.unacked();
+            }
             let quiet = usize::from(driver.publisher.is_some());
             driver.members[quiet..].iter().for_each(|member| member.inbox.close(sent, &mut measured.faults));
         }
@@ -113,10 +114,8 @@ fn group_name(run: u32) -> String {
 }
 
 impl Publisher {
-    fn new(options: &GroupArgs, control: &Control) -> Self {
-        let run = control.run();
-        let template = Template::new(Message {
-            dialect: control.dialect(),
+    fn new(options: &GroupArgs, run: u32) -> Self {
+        let template = Template::chat(Message {
             to: To::Group(&group_name(run)),
             payload: options.load.payload as usize,
             sender: 0,
@@ -205,37 +204,33 @@ impl Group<'_> {
         acked && self.book.control.total(|tallies| &tallies.delivered) >= sent * self.receivers()
     }
 
-    fn name(&self, conn: ConnId) -> String {
-        let (run, first) = self.names;
-        format!("u{run:08x}n{}", first + conn)
-    }
-
     fn join(&mut self, io: &mut Io<'_>, conn: ConnId) {
-        if self.book.join(io, conn, &group_name(self.names.0)) {
-            self.shared.joined.fetch_add(1, AcqRel);
-        }
+        io.text(conn, &dialect::join(&group_name(self.names.0)));
     }
 }
 
 impl Driver for Group<'_> {
-    fn path(&self, conn: ConnId) -> Option<String> {
-        self.book.dialect().group_path(&self.name(conn), &group_name(self.names.0))
-    }
-
     fn opened(&mut self, io: &mut Io<'_>, conn: ConnId) {
-        if self.book.enter(io, conn, &self.name(conn)) {
+        let (run, first) = self.names;
+        io.text(conn, &dialect::auth(&format!("u{run:08x}n{}", first + conn)));
+        if self.options.load.dialect == Dialect::Tutorial {
             self.join(io, conn);
+            self.shared.joined.fetch_add(1, AcqRel);
         }
     }
 
     fn message(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8], now: u64) {
         let Some(mark) = self.book.mark(payload) else {
-            match self.book.admit(io, conn, payload, || self.name(conn)) {
-                Answer::Authenticated => self.join(io, conn),
-                Answer::Joined => {
-                    self.shared.joined.fetch_add(1, AcqRel);
+            let answer = self.book.answer(conn, payload);
+            // In the tutorial's dialect nothing waits for an answer, though a server may give one.
+            if self.options.load.dialect == Dialect::Longwire {
+                match answer {
+                    Answer::Authenticated => self.join(io, conn),
+                    Answer::Joined => {
+                        self.shared.joined.fetch_add(1, AcqRel);
+                    }
+                    _ => {}
                 }
-                _ => {}
             }
             return;
         };
@@ -244,9 +239,7 @@ impl Driver for Group<'_> {
             Kind::Probe if !own && mark.seq == self.shared.probe.load(Acquire) => {
                 self.shared.probed.fetch_add(1, AcqRel);
             }
-            Kind::Work if own => {
-                self.book.faults.misdelivered += u64::from(!self.book.dialect().own_group_messages());
-            }
+            Kind::Work if own => self.book.faults.misdelivered += 1,
             Kind::Work if self.members[conn].inbox.arrived(mark.seq, &mut self.book.faults) => {
                 self.book.delivered(mark.time, now);
             }

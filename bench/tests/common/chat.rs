@@ -1,0 +1,290 @@
+//! A small chat and echo server on tungstenite, one thread per connection, that can be told to misbehave.
+use super::fault::{Fault, Faults};
+use super::mark::Mark;
+use super::outlet::{Lateness, Outlet, Sink, write};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tungstenite::protocol::Role;
+use tungstenite::{Message, WebSocket, accept};
+
+/// What the server speaks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    Tutorial,
+    Longwire,
+    Echo,
+}
+
+/// A server that runs until the test's program ends.
+pub(crate) struct Server {
+    state: Arc<State>,
+    url: String,
+}
+
+/// A server's orders, before it runs.
+pub(crate) struct Builder {
+    kind: Kind,
+    faults: Faults,
+    late: Lateness,
+}
+
+struct State {
+    kind: Kind,
+    faults: Mutex<Faults>,
+    outlet: Outlet,
+    users: Mutex<HashMap<String, Sink>>,
+    groups: Mutex<HashMap<String, Vec<(String, Sink)>>>,
+    /// Connections of an echo server.
+    everyone: Mutex<Vec<Sink>>,
+    delivered: AtomicUsize,
+    /// Messages of the workload that asked for an ack.
+    acked: AtomicUsize,
+    last_acked: Mutex<Option<(Sink, String)>>,
+    held: Mutex<Vec<(Sink, String)>>,
+    /// Of the run before.
+    foreign: Mutex<Option<String>>,
+    /// The last one delivered, and when each message of the workload came.
+    last: Mutex<Option<String>>,
+    arrivals: Mutex<Vec<(Instant, Mark)>>,
+}
+
+/// Starts a server on a free port, with one fault, and says its URL.
+pub(crate) fn serve(kind: Kind, fault: Fault) -> String {
+    Server::of(kind).faults(Faults::once(fault)).start().url().to_owned()
+}
+
+impl Server {
+    pub(crate) fn of(kind: Kind) -> Builder {
+        Builder { kind, faults: Faults::none(), late: Lateness::default() }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// When each message of the workload came, and its mark; they are forgotten here.
+    pub(crate) fn arrivals(&self) -> Vec<(Instant, Mark)> {
+        std::mem::take(&mut self.state.arrivals.lock().unwrap())
+    }
+
+    /// Ends what was remembered of a run: the next one's deliveries are counted from 0 and meet these faults.
+    pub(crate) fn next_run(&self, fault: Fault, at: &[usize]) {
+        *self.state.foreign.lock().unwrap() = self.state.last.lock().unwrap().take();
+        *self.state.faults.lock().unwrap() = Faults::each(fault, at);
+        self.state.everyone.lock().unwrap().clear();
+        self.state.delivered.store(0, Ordering::SeqCst);
+        self.state.acked.store(0, Ordering::SeqCst);
+    }
+}
+
+impl Builder {
+    /// These deliveries go wrong.
+    pub(crate) fn wrong(self, fault: Fault, at: &[usize]) -> Self {
+        self.faults(Faults::each(fault, at))
+    }
+
+    fn faults(mut self, faults: Faults) -> Self {
+        self.faults = faults;
+        self
+    }
+
+    /// Each delivery is late by so much.
+    pub(crate) fn delay(mut self, delay: Duration) -> Self {
+        self.late.delay = delay;
+        self
+    }
+
+    /// Once, `after` the first message, nothing is delivered for `length`.
+    pub(crate) fn stall(mut self, after: Duration, length: Duration) -> Self {
+        self.late.stall = Some((after, length));
+        self
+    }
+
+    /// Starts it on a free port.
+    pub(crate) fn start(self) -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("ws://{}/", listener.local_addr().unwrap());
+        let state = Arc::new(State {
+            kind: self.kind,
+            faults: Mutex::new(self.faults),
+            outlet: Outlet::new(self.late),
+            users: Mutex::default(),
+            groups: Mutex::default(),
+            everyone: Mutex::default(),
+            delivered: AtomicUsize::new(0),
+            acked: AtomicUsize::new(0),
+            last_acked: Mutex::default(),
+            held: Mutex::default(),
+            foreign: Mutex::default(),
+            last: Mutex::default(),
+            arrivals: Mutex::default(),
+        });
+        let shared = Arc::clone(&state);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let state = Arc::clone(&shared);
+                std::thread::spawn(move || connection(stream, &state));
+            }
+        });
+        Server { state, url }
+    }
+}
+
+fn connection(stream: TcpStream, state: &State) {
+    stream.set_nodelay(true).unwrap();
+    let writer = WebSocket::from_raw_socket(stream.try_clone().unwrap(), Role::Server, None);
+    let Ok(mut reader) = accept(stream) else { return };
+    let sink: Sink = Arc::new(Mutex::new(writer));
+    state.everyone.lock().unwrap().push(Arc::clone(&sink));
+    let mut name = String::new();
+    while let Ok(message) = reader.read() {
+        let came = Instant::now();
+        let Message::Text(text) = message else { continue };
+        if let Some(mark) = Mark::find(&text).filter(|mark| mark.kind == 'w') {
+            state.arrivals.lock().unwrap().push((came, mark));
+        }
+        if state.kind == Kind::Echo {
+            state.deliver(&sink, &sink, text.to_string());
+        } else {
+            state.command(&sink, &mut name, &serde_json::from_str(&text).unwrap());
+        }
+    }
+}
+
+impl State {
+    fn answer(&self, sink: &Sink, value: &Value) {
+        if self.kind == Kind::Longwire {
+            // serde_json sorts keys; Longwire writes its `type` first.
+            let rest = value.to_string();
+            let kind = value["type"].as_str().unwrap();
+            write(sink, format!("{{\"type\":\"{kind}\",{}", &rest[1..]));
+        }
+    }
+
+    fn command(&self, sink: &Sink, name: &mut String, command: &Value) {
+        let text = |key: &str| command[key].as_str().map(str::to_owned);
+        match command["type"].as_str().unwrap() {
+            "auth" => {
+                *name = text("username").unwrap();
+                self.users.lock().unwrap().insert(name.clone(), Arc::clone(sink));
+                self.answer(sink, &json!({"type": "authenticated", "user": name}));
+            }
+            "joinGroup" => {
+                let mut groups = self.groups.lock().unwrap();
+                groups.entry(text("group").unwrap()).or_default().push((name.clone(), Arc::clone(sink)));
+                drop(groups);
+                self.answer(sink, &json!({"type": "joined"}));
+            }
+            "ping" => self.answer(sink, &json!({"type": "pong", "time": 1})),
+            "message" => {
+                self.ack(sink, command);
+                let frame =
+                    json!({"type": "message", "from": name, "message": command["message"]}).to_string();
+                for to in self.receivers(name, text("to"), text("group")) {
+                    self.deliver(sink, &to, frame.clone());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn ack(&self, sink: &Sink, command: &Value) {
+        let Some(id) = command["id"].as_str() else { return };
+        let work = command["message"].as_str().is_some_and(|text| text.starts_with("#lw:"));
+        let mut before = self.last_acked.lock().unwrap();
+        let id = match self.fault(work.then(|| self.acked.fetch_add(1, Ordering::SeqCst))) {
+            Fault::KeepAck => return,
+            Fault::AckAnother => before.clone().expect("an ack before"),
+            _ => (Arc::clone(sink), id.to_owned()),
+        };
+        self.answer(&id.0, &json!({"type": "ack", "id": id.1, "seq": 1}));
+        *before = Some(id);
+    }
+
+    fn receivers(&self, from: &str, to: Option<String>, group: Option<String>) -> Vec<Sink> {
+        let users = self.users.lock().unwrap();
+        match (to, group) {
+            (Some(to), _) => users.get(&to).cloned().into_iter().collect(),
+            (None, Some(group)) => {
+                let groups = self.groups.lock().unwrap();
+                groups[&group]
+                    .iter()
+                    .filter(|(name, _)| name != from)
+                    .map(|(_, sink)| Arc::clone(sink))
+                    .collect()
+            }
+            (None, None) => {
+                users.iter().filter(|(name, _)| *name != from).map(|(_, s)| Arc::clone(s)).collect()
+            }
+        }
+    }
+
+    fn fault(&self, delivery: Option<usize>) -> Fault {
+        delivery.map_or(Fault::None, |number| self.faults.lock().unwrap().of(number))
+    }
+
+    /// Someone who is neither the sender nor the receiver.
+    fn someone_else(&self, from: &Sink, to: &Sink) -> Sink {
+        let everyone = self.everyone.lock().unwrap();
+        let other = everyone.iter().find(|sink| !Arc::ptr_eq(sink, from) && !Arc::ptr_eq(sink, to));
+        Arc::clone(other.expect("a third connection"))
+    }
+
+    fn deliver(&self, from: &Sink, to: &Sink, frame: String) {
+        let work = frame.contains("#lw:");
+        let number = work.then(|| self.delivered.fetch_add(1, Ordering::SeqCst));
+        if work {
+            *self.last.lock().unwrap() = Some(frame.clone());
+        }
+        match self.fault(number) {
+            Fault::Drop => {}
+            Fault::Duplicate => {
+                self.outlet.send(to, frame.clone());
+                self.outlet.send(to, frame);
+            }
+            Fault::Swap => self.held.lock().unwrap().push((Arc::clone(to), frame)),
+            Fault::Close => {
+                let _ = to.lock().unwrap().close(None);
+            }
+            Fault::Misdeliver => self.outlet.send(&self.someone_else(from, to), frame),
+            Fault::EchoBack => {
+                self.outlet.send(from, frame.clone());
+                self.outlet.send(to, frame);
+            }
+            Fault::Corrupt(at) => self.outlet.send(to, corrupted(frame, at)),
+            Fault::Foreign => {
+                let foreign = self.foreign.lock().unwrap().clone().expect("a message of a run before");
+                self.outlet.send(to, foreign);
+                self.outlet.send(to, frame);
+            }
+            Fault::None | Fault::KeepAck | Fault::AckAnother => {
+                self.outlet.send(to, frame);
+                if work {
+                    self.release(to);
+                }
+            }
+        }
+    }
+
+    /// What was held back follows the next message to the same receiver.
+    fn release(&self, to: &Sink) {
+        let mut held = self.held.lock().unwrap();
+        let (now, later) = held.drain(..).partition(|(held_for, _)| Arc::ptr_eq(held_for, to));
+        *held = later;
+        drop(held);
+        let now: Vec<(Sink, String)> = now;
+        now.into_iter().for_each(|(sink, frame)| self.outlet.send(&sink, frame));
+    }
+}
+
+/// The frame with one byte of its payload changed into another digit.
+fn corrupted(frame: String, at: usize) -> String {
+    let start = frame.find("#lw:").unwrap() + at;
+    let mut bytes = frame.into_bytes();
+    bytes[start] = if bytes[start] == b'7' { b'3' } else { b'7' };
+    String::from_utf8(bytes).unwrap()
+}

@@ -1,0 +1,59 @@
+//! The one way out of a server: what is delivered leaves here, at once, late, or after a stall.
+use std::net::TcpStream;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tungstenite::{Message, WebSocket};
+
+/// A connection that can be written to.
+pub(crate) type Sink = Arc<Mutex<WebSocket<TcpStream>>>;
+
+/// How late the server is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Lateness {
+    /// Each delivery leaves so much later than it could.
+    pub(crate) delay: Duration,
+    /// Once, so long after the first delivery of the workload, nothing leaves for so long.
+    pub(crate) stall: Option<(Duration, Duration)>,
+}
+
+/// One thread, as most servers have: what stands behind a late message is late too.
+pub(crate) struct Outlet(Option<Sender<(Instant, Sink, String)>>);
+
+impl Outlet {
+    pub(crate) fn new(late: Lateness) -> Self {
+        if late.delay.is_zero() && late.stall.is_none() {
+            return Self(None);
+        }
+        let (sender, items) = channel::<(Instant, Sink, String)>();
+        std::thread::spawn(move || {
+            let mut stall = late.stall;
+            let mut first = None;
+            while let Ok((came, sink, text)) = items.recv() {
+                if text.contains("#lw:") {
+                    let first = *first.get_or_insert(came);
+                    if let Some((_, length)) = stall.take_if(|(after, _)| came - first >= *after) {
+                        std::thread::sleep(length);
+                    }
+                }
+                std::thread::sleep((came + late.delay).saturating_duration_since(Instant::now()));
+                write(&sink, text);
+            }
+        });
+        Self(Some(sender))
+    }
+
+    /// Sends one delivery, in its turn.
+    pub(crate) fn send(&self, sink: &Sink, text: String) {
+        match &self.0 {
+            Some(items) => items.send((Instant::now(), Arc::clone(sink), text)).unwrap(),
+            None => write(sink, text),
+        }
+    }
+}
+
+/// Writes now.
+pub(crate) fn write(sink: &Sink, text: String) {
+    // The other side may have left.
+    let _ = sink.lock().unwrap().send(Message::text(text));
+}

@@ -1,0 +1,63 @@
+//! A server whose lateness is known: the generator reports at least that much, and only an open loop shows a stall.
+#![allow(clippy::unwrap_used)] // helpers of a test fail the test
+mod common;
+
+use common::{Kind, Outcome, Server, run};
+use std::time::Duration;
+
+const MS: Duration = Duration::from_millis(1);
+
+/// The workloads that measure latency, with a handful of connections.
+const WORKLOADS: [(Kind, &[&str]); 3] = [
+    (Kind::Tutorial, &["pairs", "--users=4"]),
+    (Kind::Longwire, &["group", "--members=4", "--dialect=longwire"]),
+    (Kind::Echo, &["echo", "--connections=4"]),
+];
+
+fn measured(workload: &[&str], server: &Server, more: &[&str]) -> Outcome {
+    let outcome = run(&[workload, more, &["--warmup=100ms", "--drain=10s", "--url", server.url()]].concat());
+    assert_eq!(outcome.code, 0, "{workload:?}: {outcome:?}");
+    outcome
+}
+
+#[test]
+fn ten_milliseconds_are_in_every_percentile() {
+    for (kind, workload) in WORKLOADS {
+        let server = Server::of(kind).delay(10 * MS).start();
+        for more in [&["--rate=400", "--poisson"] as &[&str], &["--in-flight=2"]] {
+            let outcome = measured(workload, &server, &[more, &["--duration=500ms"]].concat());
+            for quantile in ["p50", "p90", "p99", "p999", "p9999", "max"] {
+                let us = outcome.number(&format!("latency_us.{quantile}"));
+                assert!(us >= 10_000.0, "{quantile} is {us} µs in {outcome:?}");
+            }
+            for point in outcome.report["course"]["latency"].as_array().into_iter().flatten() {
+                assert!(point["us"].as_f64().unwrap() >= 10_000.0, "{point} in {outcome:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_open_loop_shows_a_stall() {
+    for (kind, workload) in WORKLOADS {
+        // A quarter of the messages is meant for the stall; what is meant for its first tenth waits 0.9 s or more.
+        let server = Server::of(kind).stall(1_500 * MS, 1_000 * MS).start();
+        let outcome = measured(workload, &server, &["--rate=400", "--duration=4s"]);
+        for (quantile, least) in [("p90", 500_000.0), ("p99", 900_000.0), ("max", 950_000.0)] {
+            let us = outcome.number(&format!("latency_us.{quantile}"));
+            assert!(us >= least, "{quantile} is {us} µs in {outcome:?}");
+        }
+    }
+}
+
+/// The same stall, and what a closed loop makes of it: why an open loop is what latency is measured with.
+#[test]
+fn a_closed_loop_hides_a_stall() {
+    for (kind, workload) in [WORKLOADS[0], WORKLOADS[2]] {
+        let server = Server::of(kind).stall(700 * MS, 1_000 * MS).start();
+        let outcome = measured(workload, &server, &["--in-flight=1", "--duration=2s"]);
+        assert!(outcome.number("latency_us.max") >= 950_000.0, "{outcome:?}");
+        // Where the open loop's p90 had half a second, its own has nothing of the stall.
+        assert!(outcome.number("latency_us.p90") < 500_000.0, "{outcome:?}");
+    }
+}

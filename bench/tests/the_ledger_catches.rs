@@ -1,0 +1,115 @@
+//! What a server does wrong with single messages is counted, each under its name, in every workload; the exit status is 1.
+#![allow(clippy::unwrap_used)] // helpers of a test fail the test
+mod common;
+
+use common::{Fault, Kind, Outcome, Server, run};
+
+/// Deliveries that go wrong: by their number, the faulty ones of a run that has some hundred.
+const AT: [usize; 5] = [20, 31, 47, 64, 90];
+
+/// How a workload is run so that many messages are under way, and none of them is the last.
+const WORKLOADS: [(Kind, &[&str]); 4] = [
+    (Kind::Tutorial, &["pairs", "--users=4"]),
+    (Kind::Longwire, &["pairs", "--users=4", "--dialect=longwire", "--ids", "--threads=2"]),
+    (Kind::Longwire, &["group", "--members=4", "--dialect=longwire", "--ids", "--threads=2"]),
+    (Kind::Echo, &["echo", "--connections=4", "--threads=2"]),
+];
+
+/// A few hundred messages, open loop. What is lost is waited for as long as `--drain` says.
+fn load(workload: &[&str], server: &Server) -> Outcome {
+    let open = ["--rate=500", "--warmup=100ms", "--duration=500ms", "--drain=300ms", "--url", server.url()];
+    run(&[workload, &open].concat())
+}
+
+fn expect(outcome: &Outcome, what: &str, faults: &[(&str, u64)]) {
+    let mut expected: Vec<(String, u64)> = faults.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect();
+    expected.sort();
+    let mut found = outcome.faults();
+    found.sort();
+    assert_eq!(found, expected, "{what}: {outcome:?}");
+    assert_eq!(outcome.code, i32::from(!expected.is_empty()), "{what}: {outcome:?}");
+}
+
+/// Runs each workload against a server with this fault.
+fn caught(fault: Fault, faults: &[(&str, u64)]) {
+    for (kind, workload) in WORKLOADS {
+        let server = Server::of(kind).wrong(fault, &AT).start();
+        expect(&load(workload, &server), &format!("{fault:?} in {workload:?}"), faults);
+    }
+}
+
+#[test]
+fn nothing_where_nothing_is_wrong() {
+    caught(Fault::None, &[]);
+}
+
+#[test]
+fn a_lost_message() {
+    caught(Fault::Drop, &[("lost", 5)]);
+}
+
+#[test]
+fn a_doubled_message() {
+    caught(Fault::Duplicate, &[("duplicated", 5)]);
+}
+
+#[test]
+fn swapped_messages() {
+    caught(Fault::Swap, &[("reordered", 5)]);
+}
+
+#[test]
+fn a_message_for_someone_else() {
+    for (kind, workload) in WORKLOADS {
+        let server = Server::of(kind).wrong(Fault::Misdeliver, &AT).start();
+        // Another member has it once already: nothing tells one member's copy from another's.
+        let found = if workload[0] == "group" { "duplicated" } else { "misdelivered" };
+        expect(&load(workload, &server), &format!("{workload:?}"), &[("lost", 5), (found, 5)]);
+    }
+}
+
+/// Not in echo: there it is what is asked for.
+#[test]
+fn a_message_back_to_its_sender() {
+    for (kind, workload) in &WORKLOADS[..3] {
+        let server = Server::of(*kind).wrong(Fault::EchoBack, &AT).start();
+        expect(&load(workload, &server), &format!("{workload:?}"), &[("misdelivered", 5)]);
+    }
+}
+
+/// What came cannot be said to be what was sent; what was sent has not come.
+#[test]
+fn a_changed_payload() {
+    // A digit of the count. (That any other byte would do as well is tested where marks are read.)
+    caught(Fault::Corrupt(23), &[("corrupted", 5), ("lost", 5)]);
+    // A byte behind the mark.
+    let server = Server::of(Kind::Tutorial).wrong(Fault::Corrupt(60), &AT).start();
+    expect(&load(WORKLOADS[0].1, &server), "filler", &[("corrupted", 5), ("lost", 5)]);
+}
+
+#[test]
+fn a_message_of_another_run() {
+    for (kind, workload) in WORKLOADS {
+        let server = Server::of(kind).start();
+        expect(&load(workload, &server), "the run before", &[]);
+        server.next_run(Fault::Foreign, &AT);
+        expect(&load(workload, &server), &format!("{workload:?}"), &[("misdelivered", 5)]);
+    }
+}
+
+#[test]
+fn a_missing_ack() {
+    for (kind, workload) in &WORKLOADS[1..3] {
+        let server = Server::of(*kind).wrong(Fault::KeepAck, &AT).start();
+        expect(&load(workload, &server), &format!("{workload:?}"), &[("unacked", 5)]);
+    }
+}
+
+/// A second ack of one message is not the first of another.
+#[test]
+fn a_missing_ack_beside_a_doubled_one() {
+    for (kind, workload) in &WORKLOADS[1..3] {
+        let server = Server::of(*kind).wrong(Fault::AckAnother, &AT).start();
+        expect(&load(workload, &server), &format!("{workload:?}"), &[("unacked", 5)]);
+    }
+}

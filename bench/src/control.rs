@@ -39,6 +39,8 @@ pub(crate) enum Phase {
 pub(crate) struct Tallies {
     /// Connections upgraded.
     pub(crate) opened: Tally,
+    /// Connections of those that have ended.
+    pub(crate) closed: Tally,
     pub(crate) sent: Tally,
     pub(crate) delivered: Tally,
     pub(crate) acked: Tally,
@@ -61,7 +63,8 @@ pub(crate) struct Control {
     failed: AtomicUsize,
     /// The first reason of each kind: why the run was called off, a connection's failure, a server's error.
     notes: Mutex<Vec<String>>,
-    wake: OwnedFd,
+    /// One for each thread: its rings ring it too.
+    bells: Box<[OwnedFd]>,
     tallies: Box<[Tallies]>,
 }
 
@@ -80,7 +83,9 @@ impl Control {
             over: AtomicBool::new(false),
             failed: AtomicUsize::new(0),
             notes: Mutex::default(),
-            wake: eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?,
+            bells: (0..threads)
+                .map(|_| eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC))
+                .collect::<Result<_, _>>()?,
             tallies: (0..threads).map(|_| Tallies::default()).collect(),
         })
     }
@@ -185,15 +190,17 @@ impl Control {
         self.tallies.iter().map(|tallies| counter(tallies).load(Relaxed)).sum()
     }
 
-    /// The descriptor that wakes every thread.
-    pub(crate) fn wake(&self) -> BorrowedFd<'_> {
-        self.wake.as_fd()
+    /// The descriptor that wakes a thread.
+    pub(crate) fn bell(&self, thread: usize) -> BorrowedFd<'_> {
+        self.bells[thread].as_fd()
     }
 
-    /// Wakes every thread: each write is an edge.
+    /// Wakes every thread.
     pub(crate) fn wake_all(&self) {
-        // It cannot fill: a run writes it some thousand times, not 2^64.
-        let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+        for bell in &self.bells {
+            // It cannot fill: a run writes it some thousand times, not 2^64.
+            let _ = rustix::io::write(bell, &1_u64.to_ne_bytes());
+        }
     }
 }
 

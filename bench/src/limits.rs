@@ -13,7 +13,7 @@ pub(crate) const BACKLOG_BYTES: usize = 64 << 20;
 pub(crate) const MISSING_MAX: usize = 1024;
 
 /// Connections opened and not yet upgraded, per thread.
-pub(crate) const OPENING_MAX: usize = 64;
+pub(crate) const OPENING_MAX: usize = 256;
 
 /// Connections that one source address is good for: below the kernel's default range of ports.
 pub(crate) const PER_SOURCE: usize = 20_000;
@@ -24,8 +24,17 @@ pub(crate) const SOURCES_MAX: usize = 4096;
 /// Source addresses used when none were named and one is not enough: 2.5 million connections on this machine.
 pub(crate) const SOURCES_DEFAULT: usize = 128;
 
-/// Readiness events taken at once.
-pub(crate) const EVENTS: usize = 1024;
+/// Completions handled between two looks at the schedule.
+pub(crate) const BATCH: usize = 256;
+
+/// Receive buffers of a ring, a power of two: what arrives is handled at once.
+pub(crate) const RECV_BUFFERS: u16 = 128;
+
+/// Files that are open beside the direct descriptors, which count against a limit of the same size.
+pub(crate) const SLOTS_SPARE: u64 = 16;
+
+/// Connections looked at, twice a second, for having fallen silent.
+pub(crate) const DEMOTE_MAX: usize = 20_000;
 
 /// Nanoseconds that a thread sleeps at most: how late it can see that a run has begun or ended.
 pub(crate) const NAP_NS: u64 = 5_000_000;

@@ -1,77 +1,115 @@
-//! One client connection: its socket, the part of a frame that has come, and what waits to be sent.
-use std::io::{ErrorKind, Write};
-use std::net::TcpStream;
+//! One client connection in two dozen bytes: where its socket is and what is under way on it. Knows no ring.
+use super::pool::NONE;
 
 /// How far a connection is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum State {
+    /// Not there: not opened yet, or gone.
+    Away,
     /// The request was sent (or waits for the connect), the answer has not come.
     Upgrading,
     /// Frames flow.
     Open,
-    /// Failed; nothing more is expected of it.
-    Closed,
+    /// A close frame was sent; the server's is awaited.
+    Closing,
+    /// Ended; operations that were under way have not come back.
+    Ended,
 }
 
-/// A connection.
-#[derive(Debug)]
-pub(super) struct Conn {
-    pub(super) stream: TcpStream,
-    pub(super) state: State,
-    /// The beginning of a frame whose rest has not come.
-    pub(super) carry: Vec<u8>,
-    /// What the socket did not take.
-    waiting: Vec<u8>,
-    sent: usize,
+/// What tells it of bytes to receive.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Armed {
+    Nothing,
+    /// A poll: 600 kernel bytes less than a receive.
+    Poll,
+    /// One receive.
+    Once,
+    /// A receive that goes on.
+    Stream,
 }
+
+/// A connection at rest costs this and nothing else of our memory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Conn {
+    pub(super) state: State,
+    pub(super) armed: Armed,
+    /// Nothing is received until it is resumed.
+    pub(super) paused: bool,
+    /// How many messages came in short succession, up to a bound.
+    pub(super) streak: u8,
+    pub(super) lane: u16,
+    pub(super) slot: u32,
+    /// What waits to be sent, if anything.
+    pub(super) out: u32,
+    /// The beginning of a frame whose rest has not come.
+    pub(super) carry: u32,
+    /// When something came last, in ticks.
+    pub(super) tick: u32,
+}
+
+const _: () = assert!(size_of::<Conn>() <= 24, "a million of them are to be small");
+
+/// Half a second, about: `2^29` ns.
+pub(super) const TICK_BITS: u32 = 29;
+/// Messages in short succession after which a receive goes on by itself.
+const STREAK: u8 = 4;
+/// Ticks within which two messages are in short succession.
+const SHORT: u32 = 2;
+/// Ticks of silence after which a receive is taken back: four seconds.
+const SILENT: u32 = 8;
 
 impl Conn {
-    pub(super) fn new(stream: TcpStream, request: &[u8]) -> Self {
-        Self { stream, state: State::Upgrading, carry: Vec::new(), waiting: request.to_vec(), sent: 0 }
-    }
-
-    /// Bytes that wait for the socket.
-    pub(super) fn backlog(&self) -> usize {
-        self.waiting.len() - self.sent
-    }
-
-    /// Sends, or keeps what the socket does not take.
-    pub(super) fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        let taken = if self.backlog() == 0 { try_write(&mut self.stream, bytes)? } else { 0 };
-        self.waiting.extend_from_slice(&bytes[taken..]);
-        Ok(())
-    }
-
-    /// Adds to what waits, to be sent by [`Self::flush`] with what follows it.
-    pub(super) fn queue(&mut self, bytes: &[u8]) {
-        self.waiting.extend_from_slice(bytes);
-    }
-
-    /// Sends what waits, as far as the socket takes it.
-    pub(super) fn flush(&mut self) -> std::io::Result<()> {
-        if self.backlog() == 0 {
-            return Ok(());
+    pub(super) const fn away() -> Self {
+        Self {
+            state: State::Away,
+            armed: Armed::Nothing,
+            paused: false,
+            streak: 0,
+            lane: 0,
+            slot: 0,
+            out: NONE,
+            carry: NONE,
+            tick: 0,
         }
-        self.sent += try_write(&mut self.stream, &self.waiting[self.sent..])?;
-        if self.backlog() == 0 {
-            self.waiting.clear();
-            self.sent = 0;
-        }
-        Ok(())
+    }
+
+    /// Whether it has a socket.
+    pub(super) fn lives(&self) -> bool {
+        matches!(self.state, State::Upgrading | State::Open | State::Closing)
+    }
+
+    /// Notes that something came.
+    pub(super) fn heard(&mut self, tick: u32) {
+        let short = tick.wrapping_sub(self.tick) <= SHORT;
+        self.streak = if short { (self.streak + 1).min(STREAK) } else { 0 };
+        self.tick = tick;
+    }
+
+    /// Whether a receive that goes on is worth its memory.
+    pub(super) fn busy(&self) -> bool {
+        self.streak >= STREAK
+    }
+
+    /// Whether it no longer is.
+    pub(super) fn silent(&self, tick: u32) -> bool {
+        tick.wrapping_sub(self.tick) > SILENT
     }
 }
 
-/// Writes until all is taken or the socket is full.
-fn try_write(stream: &mut TcpStream, bytes: &[u8]) -> std::io::Result<usize> {
-    let mut taken = 0;
-    while taken < bytes.len() {
-        match stream.write(&bytes[taken..]) {
-            Ok(n) => taken += n,
-            // Not connected yet: the connect's completion is a readiness event like any other.
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => break,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_connection_is_one_that_was_heard_again_and_again() {
+        let mut conn = Conn::away();
+        for tick in [100, 101, 102, 104, 105] {
+            assert!(!conn.busy());
+            conn.heard(tick);
         }
+        assert!(conn.busy() && !conn.silent(105 + SILENT) && conn.silent(106 + SILENT));
+        // A heartbeat a minute keeps it at rest.
+        conn.heard(225);
+        assert!(!conn.busy());
     }
-    Ok(taken)
 }

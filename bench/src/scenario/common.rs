@@ -1,7 +1,6 @@
 //! What every driver keeps: its thread's counters, histograms and ledger; and the load's options.
 use crate::control::{Control, Phase, Tallies, Window};
-use crate::engine::epoll::bump;
-use crate::engine::{ConnId, Next};
+use crate::engine::{ConnId, Next, bump};
 use crate::latency::Latency;
 use crate::ledger::{Faults, Stream};
 use crate::schedule::Schedule;

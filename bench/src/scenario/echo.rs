@@ -86,7 +86,7 @@ pub(crate) fn run(args: &TargetArgs, options: &EchoArgs) -> anyhow::Result<Repor
 impl Echo<'_> {
     fn send(&mut self, io: &mut Io<'_>, conn: ConnId, time: u64) {
         let caller = &mut self.callers[conn];
-        io.queue(conn, caller.template.stamp(Kind::Work, caller.sent, time));
+        io.send(conn, caller.template.stamp(Kind::Work, caller.sent, time));
         caller.sent += 1;
         self.book.sent();
     }

@@ -68,7 +68,7 @@ impl Run<'_> {
             for (thread, (mut driver, &count)) in drivers.into_iter().zip(self.shares).enumerate() {
                 let (server, path) = (self.target.address, self.target.path.clone());
                 let (sources, pace) = (sources.clone(), self.args.pace(self.shares.len()));
-                let plan = Plan { server, path, sources, pace, first, count };
+                let plan = Plan { thread, tcp: None, server, path, sources, pace, first, count };
                 first += count;
                 threads.push(scope.spawn(move || {
                     self.args.pin();

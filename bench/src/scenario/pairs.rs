@@ -138,7 +138,7 @@ impl<'a> Pairs<'a> {
 
     fn send(&mut self, io: &mut Io<'_>, from: ConnId, time: u64) {
         let user = &mut self.users[from];
-        io.queue(from, user.template.stamp(Kind::Work, user.sent, time));
+        io.send(from, user.template.stamp(Kind::Work, user.sent, time));
         user.sent += 1;
         self.book.sent();
     }

@@ -245,8 +245,8 @@ impl Plane {
                 Some(Op::Timer) => self.timer_at = None,
                 Some(Op::Shut) => self.shut(completion.token.conn()),
                 Some(Op::Bell) => self.bell_rang(),
-                // Only failures come back: the target was already gone.
-                Some(Op::Close) | None => {}
+                // Only failures come back: the target was already gone. Nothing here polls a connection.
+                Some(Op::Close | Op::Poll) | None => {}
             }
         }
         // Connections that were paused until their answers had left.

@@ -16,7 +16,7 @@ use buffers::{Buffers, GROUP};
 use io_uring::types::{CancelBuilder, DestinationSlot, Fd, Fixed, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -204,6 +204,14 @@ impl Ring {
         Ok(())
     }
 
+    /// Submits what is queued and reaps nothing: sends that need not wait have happened when it returns.
+    ///
+    /// # Errors
+    /// As [`Ring::turn`].
+    pub fn submit(&mut self) -> io::Result<()> {
+        if self.uring.submission().is_empty() { Ok(()) } else { self.enter() }
+    }
+
     fn enter(&mut self) -> io::Result<()> {
         self.enters += 1;
         match self.uring.submit() {
@@ -240,6 +248,22 @@ impl Ring {
     /// Counts a descriptor that arrived in the table by accept.
     pub fn arrived(&mut self) {
         self.used.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Puts a socket into a free slot of the table; the caller's own descriptor may be closed afterwards.
+    ///
+    /// # Errors
+    /// The kernel's, when the slot does not exist or the table is not there.
+    pub fn install(&mut self, slot: u32, socket: BorrowedFd<'_>) -> io::Result<()> {
+        self.uring.submitter().register_files_update(slot, &[socket.as_raw_fd()])?;
+        self.arrived();
+        Ok(())
+    }
+
+    /// Completes once when there is something to receive, or the other side has ended: the cheapest way to wait for long.
+    pub fn poll(&mut self, slot: u32, token: Token) {
+        let entry = opcode::PollAdd::new(Fixed(slot), (libc::POLLIN | libc::POLLRDHUP) as u32).build();
+        self.push(&entry.user_data(token.0));
     }
 
     /// Receives into a provided buffer, once or for as long as buffers last.

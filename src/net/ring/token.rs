@@ -22,6 +22,8 @@ pub enum Op {
     Shut,
     /// Somebody rang while the shard napped.
     Bell,
+    /// A connection that has something to receive.
+    Poll,
 }
 
 /// An operation and its connection, packed.
@@ -50,6 +52,7 @@ impl Token {
             6 => Op::Timer,
             7 => Op::Shut,
             8 => Op::Bell,
+            9 => Op::Poll,
             _ => return None,
         })
     }
@@ -67,7 +70,9 @@ mod tests {
     #[test]
     fn packs_and_unpacks() {
         let conn = ConnId { index: u32::MAX, generation: 0x00ff_ffff };
-        for op in [Op::Accept, Op::Recv, Op::Send, Op::Move, Op::Close, Op::Timer, Op::Shut, Op::Bell] {
+        let ops =
+            [Op::Accept, Op::Recv, Op::Send, Op::Move, Op::Close, Op::Timer, Op::Shut, Op::Bell, Op::Poll];
+        for op in ops {
             let token = Token::new(op, conn);
             assert_eq!((token.op(), token.conn()), (Some(op), conn));
         }

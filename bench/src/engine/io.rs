@@ -1,0 +1,275 @@
+//! The connections of one thread as drivers see them. Knows no workload, and no bytes but frames.
+use super::conn::{Armed, Conn, State};
+use super::lane::Lane;
+use super::outbox::Outbox;
+use super::pool::{NONE, Pool};
+use super::{ConnId, End};
+use crate::control::{Control, Tallies, Tally};
+use crate::limits::BACKLOG_BYTES;
+use crate::wire::frame;
+use longwire::ids;
+use longwire::net::ring::{Op, Token};
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// The sockets of one thread.
+pub(crate) struct Io<'a> {
+    pub(super) conns: Vec<Conn>,
+    pub(super) lanes: Vec<Lane>,
+    pub(super) outboxes: Pool<Outbox>,
+    pub(super) carries: Pool<Vec<u8>>,
+    /// Connections with bytes that no send has taken yet.
+    unsent: Vec<u32>,
+    /// To be opened again, in this order.
+    pub(super) again: VecDeque<u32>,
+    /// Ends that the driver has not heard of.
+    pub(super) ended: Vec<(u32, End)>,
+    pub(super) control: &'a Control,
+    pub(super) tallies: &'a Tallies,
+    /// The number of the driver's first connection: not 0 for the second of two drivers in one thread.
+    pub(super) base: usize,
+    pub(super) open: usize,
+    /// Connections whose upgrade is awaited.
+    pub(super) upgrading: usize,
+    scratch: Vec<u8>,
+}
+
+impl<'a> Io<'a> {
+    pub(super) fn new(count: usize, control: &'a Control, tallies: &'a Tallies) -> Self {
+        Self {
+            conns: vec![Conn::away(); count],
+            lanes: Vec::new(),
+            outboxes: Pool::default(),
+            carries: Pool::default(),
+            unsent: Vec::new(),
+            again: VecDeque::new(),
+            ended: Vec::new(),
+            control,
+            tallies,
+            base: 0,
+            open: 0,
+            upgrading: 0,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Connections of this thread that are open, whoever drives them.
+    pub(crate) fn open(&self) -> usize {
+        self.open
+    }
+
+    /// Queues a frame; it leaves with the others of its connection at the next [`Self::flush`], which the engine does
+    /// after each batch of messages and after each turn.
+    pub(crate) fn send(&mut self, conn: ConnId, frame: &[u8]) {
+        self.push(self.base + conn, frame);
+    }
+
+    /// Sends a text message.
+    pub(crate) fn text(&mut self, conn: ConnId, text: &str) {
+        self.control_frame(self.base + conn, frame::TEXT, text.as_bytes());
+    }
+
+    /// Hands what was queued to the kernel and waits until it has taken it: what follows has left.
+    pub(crate) fn flush(&mut self) {
+        self.start_sends();
+        for lane in &mut self.lanes {
+            // What the kernel refuses here it refuses in the engine's own turn, where it ends the run.
+            let _ = lane.ring.submit();
+            lane.submitted();
+        }
+    }
+
+    /// Closes with a close frame; the driver hears of the end when the server has answered it.
+    pub(crate) fn close(&mut self, conn: ConnId) {
+        let at = self.base + conn;
+        if self.conns[at].state == State::Open {
+            self.control_frame(at, frame::CLOSE, &1000_u16.to_be_bytes());
+            self.conns[at].state = State::Closing;
+        } else {
+            self.end(at, End::Asked);
+        }
+    }
+
+    /// Closes the socket at once, as a machine that vanishes from the net would.
+    pub(crate) fn cut(&mut self, conn: ConnId) {
+        self.end(self.base + conn, End::Asked);
+    }
+
+    /// Opens a connection again, in its turn.
+    pub(crate) fn reopen(&mut self, conn: ConnId) {
+        self.open_again(self.base + conn);
+    }
+
+    /// Stops reading: what the server sends fills the socket's buffers.
+    pub(crate) fn pause(&mut self, conn: ConnId) {
+        let at = self.base + conn;
+        self.conns[at].paused = true;
+        self.disarm(at);
+    }
+
+    /// Goes on reading.
+    pub(crate) fn resume(&mut self, conn: ConnId) {
+        let at = self.base + conn;
+        self.conns[at].paused = false;
+        self.arm(at);
+    }
+
+    pub(super) fn open_again(&mut self, at: usize) {
+        if !self.conns[at].lives() {
+            self.again.push_back(number(at));
+        }
+    }
+
+    pub(super) fn push(&mut self, at: usize, bytes: &[u8]) {
+        let conn = &mut self.conns[at];
+        if !matches!(conn.state, State::Open | State::Upgrading) {
+            return;
+        }
+        if conn.out == NONE {
+            conn.out = self.outboxes.take();
+        }
+        let outbox = self.outboxes.get(conn.out);
+        if outbox.waiting() == 0 {
+            self.unsent.push(number(at));
+        }
+        outbox.push(bytes);
+        if outbox.waiting() > BACKLOG_BYTES {
+            self.end(at, End::Backlog);
+        }
+    }
+
+    pub(super) fn control_frame(&mut self, at: usize, op: u8, payload: &[u8]) {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.clear();
+        frame::write(&mut scratch, op, payload);
+        self.push(at, &scratch);
+        self.scratch = scratch;
+    }
+
+    /// Queues a send for each connection with bytes to send.
+    pub(super) fn start_sends(&mut self) {
+        while let Some(at) = self.unsent.pop() {
+            let conn = &self.conns[at as usize];
+            if conn.lives() && conn.out != NONE {
+                let ring = &mut self.lanes[usize::from(conn.lane)].ring;
+                self.outboxes.get(conn.out).flush(ring, conn.slot, token(Op::Send, at));
+            }
+        }
+    }
+
+    /// Takes the completion of a send.
+    pub(super) fn sent(&mut self, at: usize, result: Result<usize, i32>) {
+        let conn = self.conns[at];
+        if conn.out == NONE {
+            return;
+        }
+        let ring = &mut self.lanes[usize::from(conn.lane)].ring;
+        let outbox = self.outboxes.get(conn.out);
+        // A connection that has ended sends no rest.
+        let taken = if conn.lives() { result } else { Err(0) };
+        outbox.sent(ring, conn.slot, token(Op::Send, number(at)), taken);
+        if !outbox.sending() && (outbox.waiting() == 0 || !conn.lives()) {
+            outbox.clear();
+            self.outboxes.give_back(conn.out);
+            self.conns[at].out = NONE;
+        }
+        match result {
+            Err(errno) if conn.lives() => self.end(at, End::of_errno(errno)),
+            _ => self.settle(at),
+        }
+    }
+
+    /// Waits for bytes in the cheapest way that suits how busy the connection is.
+    pub(super) fn arm(&mut self, at: usize) {
+        let conn = &mut self.conns[at];
+        if conn.armed != Armed::Nothing || !conn.lives() || conn.paused {
+            return;
+        }
+        let ring = &mut self.lanes[usize::from(conn.lane)].ring;
+        if conn.state == State::Upgrading {
+            ring.recv(conn.slot, false, token(Op::Recv, number(at)));
+            conn.armed = Armed::Once;
+        } else if conn.busy() {
+            ring.recv(conn.slot, true, token(Op::Recv, number(at)));
+            conn.armed = Armed::Stream;
+        } else {
+            ring.poll(conn.slot, token(Op::Poll, number(at)));
+            conn.armed = Armed::Poll;
+        }
+    }
+
+    /// Receives what a poll has announced.
+    pub(super) fn receive(&mut self, at: usize) {
+        let conn = &mut self.conns[at];
+        if conn.lives() && !conn.paused {
+            let ring = &mut self.lanes[usize::from(conn.lane)].ring;
+            ring.recv(conn.slot, false, token(Op::Recv, number(at)));
+            conn.armed = Armed::Once;
+        }
+    }
+
+    /// Takes back what waits for bytes; its last completion follows.
+    pub(super) fn disarm(&mut self, at: usize) {
+        let conn = &self.conns[at];
+        let op = match conn.armed {
+            Armed::Nothing => return,
+            Armed::Poll => Op::Poll,
+            Armed::Once | Armed::Stream => Op::Recv,
+        };
+        if conn.lives() {
+            self.lanes[usize::from(conn.lane)].ring.cancel(token(op, number(at)));
+        }
+    }
+
+    /// Ends a connection, once; the driver hears of it after the batch at hand.
+    pub(super) fn end(&mut self, at: usize, end: End) {
+        let conn = self.conns[at];
+        if !conn.lives() {
+            return;
+        }
+        if conn.state == State::Upgrading {
+            self.upgrading -= 1;
+        } else {
+            self.open -= 1;
+            bump(&self.tallies.closed, 1);
+        }
+        self.lanes[usize::from(conn.lane)].close(conn.slot);
+        if conn.carry != NONE {
+            self.carries.get(conn.carry).clear();
+            self.carries.give_back(conn.carry);
+        }
+        let conn = &mut self.conns[at];
+        (conn.state, conn.carry, conn.paused) = (State::Ended, NONE, false);
+        if conn.out != NONE && !self.outboxes.get(conn.out).sending() {
+            self.outboxes.get(conn.out).clear();
+            self.outboxes.give_back(conn.out);
+            conn.out = NONE;
+        }
+        self.ended.push((number(at), end));
+        self.settle(at);
+    }
+
+    /// An ended connection is away once nothing of it is under way: only then may its place be used again.
+    pub(super) fn settle(&mut self, at: usize) {
+        let conn = &mut self.conns[at];
+        if conn.state == State::Ended && conn.armed == Armed::Nothing && conn.out == NONE {
+            conn.state = State::Away;
+        }
+    }
+}
+
+/// Names an operation of a connection.
+pub(super) fn token(op: Op, at: u32) -> Token {
+    Token::new(op, ids::ConnId { index: at, generation: 0 })
+}
+
+/// A connection's number as completions carry it: there are less than `2^32`.
+#[allow(clippy::cast_possible_truncation)]
+pub(super) fn number(at: usize) -> u32 {
+    at as u32
+}
+
+/// Adds to a counter that only this thread writes; the main thread reads it.
+pub(crate) fn bump(counter: &Tally, by: u64) {
+    counter.store(counter.load(Relaxed) + by, Relaxed);
+}

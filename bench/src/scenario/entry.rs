@@ -1,0 +1,82 @@
+//! A connection's way in, as its dialect has it: greeting, sign-in, joining, signs of life. Knows no workload.
+//!
+//! Dialects differ in what they confirm. Where nothing answers a step, the step counts as done when it was sent, and a
+//! scenario learns by its probes whether it was.
+use super::common::Book;
+use crate::engine::bump;
+use crate::engine::{ConnId, Io};
+use crate::wire::dialect::{Answer, Dialect};
+
+/// Bytes of a server's error that are shown.
+const SHOWN: usize = 200;
+
+impl<'a> Book<'a> {
+    /// What the server is told and answers.
+    pub(crate) fn dialect(&self) -> &'a Dialect {
+        self.control.dialect()
+    }
+
+    /// A connection was upgraded: sends what its dialect begins with. Whether the server is ready by that; otherwise
+    /// [`Answer::Welcome`] follows.
+    pub(crate) fn greet(&self, io: &mut Io<'_>, conn: ConnId) -> bool {
+        for text in self.dialect().greeting() {
+            io.text(conn, text);
+        }
+        !self.dialect().answers_with(Answer::Welcome)
+    }
+
+    /// Greets and signs in. Whether the user counts as signed in by that; otherwise [`Self::admit`] says when.
+    pub(crate) fn enter(&self, io: &mut Io<'_>, conn: ConnId, user: &str) -> bool {
+        self.greet(io, conn) && self.sign_in(io, conn, user)
+    }
+
+    fn sign_in(&self, io: &mut Io<'_>, conn: ConnId, user: &str) -> bool {
+        if let Some(text) = self.dialect().sign_in(user) {
+            io.text(conn, &text);
+        }
+        !self.dialect().answers_with(Answer::Authenticated)
+    }
+
+    /// Joins a group. Whether the user counts as a member by that; otherwise [`Answer::Joined`] follows.
+    pub(crate) fn join(&self, io: &mut Io<'_>, conn: ConnId, group: &str) -> bool {
+        if let Some(text) = self.dialect().join(group) {
+            io.text(conn, &text);
+        }
+        !self.dialect().answers_with(Answer::Joined)
+    }
+
+    /// Counts what carries no mark of this run, and gives the server the sign of life that it asks for.
+    pub(crate) fn answer(&self, io: &mut Io<'_>, conn: ConnId, text: &[u8]) -> Answer {
+        let answer = self.dialect().answer(text);
+        match answer {
+            Answer::Ack => bump(&self.tallies.acked, 1),
+            Answer::Heartbeat => {
+                if let Some(sign) = self.dialect().heartbeat() {
+                    io.text(conn, sign);
+                }
+            }
+            Answer::Error => {
+                bump(&self.tallies.errors, 1);
+                let shown = &text[..text.len().min(SHOWN)];
+                self.control.note(&format!("server: {}", String::from_utf8_lossy(shown)));
+            }
+            _ => {}
+        }
+        answer
+    }
+
+    /// The same, and goes on with the sign-in once the user is welcome. [`Answer::Authenticated`] says that the user is
+    /// signed in, whatever the dialect.
+    pub(crate) fn admit(
+        &self,
+        io: &mut Io<'_>,
+        conn: ConnId,
+        text: &[u8],
+        user: impl FnOnce() -> String,
+    ) -> Answer {
+        match self.answer(io, conn, text) {
+            Answer::Welcome if self.sign_in(io, conn, &user()) => Answer::Authenticated,
+            answer => answer,
+        }
+    }
+}

@@ -1,9 +1,10 @@
 //! What the threads of a run share: the clock, the phase, the counters, the reason to stop. Knows no socket.
 use crate::engine::End;
+use crate::wire::dialect::Dialect;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Mutex;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// A counter with one writing thread.
@@ -54,6 +55,7 @@ pub(crate) struct Tallies {
 pub(crate) struct Control {
     /// This run's number: names, groups, ids and marks differ from those of the run before.
     run: u32,
+    dialect: Arc<Dialect>,
     origin: Instant,
     window: Window,
     /// Nanoseconds at which the load begins; 0 while it has not been set.
@@ -72,10 +74,11 @@ pub(crate) struct Control {
 const NOTES_MAX: usize = 5;
 
 impl Control {
-    pub(crate) fn new(window: Window, threads: usize) -> anyhow::Result<Self> {
+    pub(crate) fn new(window: Window, threads: usize, dialect: Arc<Dialect>) -> anyhow::Result<Self> {
         use rustix::event::{EventfdFlags, eventfd};
         Ok(Self {
             run: fastrand::u32(..),
+            dialect,
             origin: Instant::now(),
             window,
             start: AtomicU64::new(0),
@@ -93,6 +96,11 @@ impl Control {
     /// The run's number.
     pub(crate) fn run(&self) -> u32 {
         self.run
+    }
+
+    /// What the server is told and answers.
+    pub(crate) fn dialect(&self) -> &Dialect {
+        &self.dialect
     }
 
     /// Nanoseconds since the run's origin.
@@ -215,8 +223,9 @@ mod tests {
     #[test]
     fn the_phases_follow_each_other() {
         let second = Duration::from_secs(1);
+        let dialect = Dialect::named("tutorial").unwrap();
         let control =
-            Control::new(Window { warmup: second, duration: 2 * second, drain: second }, 1).unwrap();
+            Control::new(Window { warmup: second, duration: 2 * second, drain: second }, 1, dialect).unwrap();
         assert_eq!(control.phase(control.now()), Phase::Setup);
         control.begin();
         let start = control.start().unwrap();

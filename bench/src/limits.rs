@@ -18,6 +18,9 @@ pub(crate) const OPENING_MAX: usize = 256;
 /// Connections that one source address is good for: below the kernel's default range of ports.
 pub(crate) const PER_SOURCE: usize = 20_000;
 
+/// Bytes of a dialect's file.
+pub(crate) const DIALECT_BYTES: u64 = 64 << 10;
+
 /// Source addresses of a run.
 pub(crate) const SOURCES_MAX: usize = 4096;
 

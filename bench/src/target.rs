@@ -1,11 +1,13 @@
 //! The server under test: found by its URL, or started here, pinned, awaited and ended. Knows no workload.
 use crate::sources::{self, SourceRange};
+use crate::wire::dialect::Dialect;
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -36,6 +38,10 @@ pub(crate) struct TargetArgs {
     /// The server's Prometheus page, for ring enters per message (follows from `{admin}` when it is started here)
     #[arg(long, value_name = "URL")]
     metrics: Option<String>,
+    /// What the server is told and answers: `tutorial` (its answers are not waited for), `longwire`, `socketio`, `nchan`,
+    /// `echo`, or a file of one's own, FILE.toml
+    #[arg(long, default_value = "tutorial", value_name = "NAME", value_parser = Dialect::named)]
+    pub(crate) dialect: Arc<Dialect>,
     /// Addresses to connect from, as `127.0.1.1-127.0.1.128`; may be repeated. Connections are spread over them: each is
     /// good for some 20,000. More than that on loopback go from 127.0.1.1-127.0.1.128 by themselves
     #[arg(long, value_name = "IP[-IP]", value_delimiter = ',')]

@@ -48,11 +48,10 @@ pub(crate) fn run(args: &TargetArgs, options: &BroadcastArgs) -> anyhow::Result<
     let payload = load.payload as usize;
     let pair = PairsArgs { users: 2, ids: false, load };
     with_run(args, window, &[2, options.connections], |run| {
-        let number = run.control.run();
-        let mut pairs = Pairs::new(run.control, &pair, (0, 1), 0, 2, number);
+        let mut pairs = Pairs::new(run.control, &pair, (0, 1), 0, 2);
         let range = (2, options.connections);
-        let speaker = Speaker::new(number, payload, nanos(options.every));
-        let mut crowd = Crowd::new((run.control, 1), pair.load.dialect, number, range).speaking(speaker);
+        let speaker = Speaker::new(run.control, payload, nanos(options.every));
+        let mut crowd = Crowd::new((run.control, 1), range).speaking(speaker);
         pairs.book.alternate(nanos(slice));
         crowd.book.alternate(nanos(slice));
         let (mut measured, parts) = run.drive(vec![Part::Pair(pairs), Part::Crowd(crowd)])?;
@@ -108,6 +107,13 @@ fn nanos(duration: Duration) -> u64 {
 }
 
 impl Driver for Part<'_> {
+    fn path(&self, conn: ConnId) -> Option<String> {
+        match self {
+            Self::Pair(pairs) => pairs.path(conn),
+            Self::Crowd(crowd) => crowd.path(conn),
+        }
+    }
+
     fn opened(&mut self, io: &mut Io<'_>, conn: ConnId) {
         match self {
             Self::Pair(pairs) => pairs.opened(io, conn),

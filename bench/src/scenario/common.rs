@@ -6,7 +6,6 @@ use crate::ledger::{Faults, Stream};
 use crate::schedule::Schedule;
 use crate::target::positive;
 use crate::wire::acked::{Acked, Ids};
-use crate::wire::dialect::{Answer, Dialect};
 use crate::wire::marker::{self, Found, Kind, Mark};
 use clap::Args;
 use std::sync::atomic::Ordering::Relaxed;
@@ -18,9 +17,6 @@ pub(crate) struct LoadArgs {
     /// Bytes of each message's payload
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(marker::SIZE as i64..=(1 << 20)))]
     pub(crate) payload: u32,
-    /// What the server answers: `tutorial` waits for no answer to `auth` and `joinGroup`
-    #[arg(long, value_enum, default_value = "tutorial")]
-    pub(crate) dialect: Dialect,
     /// Open loop: messages a second in all, latency counted from the intended time
     #[arg(long, required = false, value_parser = positive)]
     pub(crate) rate: f64,
@@ -187,24 +183,8 @@ impl<'a> Book<'a> {
         }
         None
     }
-
-    /// Counts an answer that carries no payload.
-    pub(crate) fn answer(&mut self, conn: ConnId, text: &[u8]) -> Answer {
-        let answer = Answer::of(text);
-        match answer {
-            Answer::Ack => self.acked(conn, text),
-            Answer::Error => {
-                bump(&self.tallies.errors, 1);
-                let shown = &text[..text.len().min(200)];
-                self.control.note(&format!("server: {}", String::from_utf8_lossy(shown)));
-            }
-            _ => {}
-        }
-        answer
-    }
-
     /// Counts each message's first ack. (Their order is not looked at: nothing promises one.)
-    fn acked(&mut self, conn: ConnId, text: &[u8]) {
+    pub(super) fn acked(&mut self, conn: ConnId, text: &[u8]) {
         let new = match self.ids.read(text) {
             Acked::Work(seq) => {
                 if self.acks.len() <= conn {

@@ -1,17 +1,16 @@
 //! Connections that sign in, are heard once, and then only listen; one of them may speak to everyone. Knows no socket.
 use super::common::Book;
+use super::entry::user_name;
 use crate::control::{Control, Phase};
 use crate::engine::{ConnId, Driver, Io, Next};
 use crate::ledger::{Faults, Stream};
-use crate::wire::dialect::{self, Answer, Dialect, To};
+use crate::wire::dialect::{Answer, To};
 use crate::wire::marker::{self, Kind};
 use crate::wire::template::{Message, Template};
 
 /// The crowd of one thread.
 pub(crate) struct Crowd<'a> {
     pub(crate) book: Book<'a>,
-    dialect: Dialect,
-    run: u32,
     first: usize,
     heard: Vec<bool>,
     hearing: usize,
@@ -32,24 +31,24 @@ pub(crate) struct Speaker {
 }
 
 impl Speaker {
-    pub(crate) fn new(run: u32, payload: usize, every: u64) -> Self {
-        let template = Template::chat(Message { to: To::Everyone, payload, sender: 0, run, ids: false });
+    pub(crate) fn new(control: &Control, payload: usize, every: u64) -> Self {
+        let template = Template::new(Message {
+            dialect: control.dialect(),
+            to: To::Everyone,
+            payload,
+            sender: 0,
+            run: control.run(),
+            ids: false,
+        });
         Self { template, every, next: 0, sent: 0, delivered: 0 }
     }
 }
 
 impl<'a> Crowd<'a> {
     /// `count` connections, the `first` of them numbered so among all of the run.
-    pub(crate) fn new(
-        (control, thread): (&'a Control, usize),
-        dialect: Dialect,
-        run: u32,
-        (first, count): (usize, usize),
-    ) -> Self {
+    pub(crate) fn new((control, thread): (&'a Control, usize), (first, count): (usize, usize)) -> Self {
         Self {
             book: Book::new(control, thread),
-            dialect,
-            run,
             first,
             heard: vec![false; count],
             hearing: 0,
@@ -82,7 +81,7 @@ impl<'a> Crowd<'a> {
     }
 
     fn name(&self, conn: ConnId) -> String {
-        format!("u{:08x}n{}", self.run, self.first + conn)
+        user_name(self.book.control.run(), self.first + conn)
     }
 
     fn step_back(&mut self) {
@@ -90,6 +89,22 @@ impl<'a> Crowd<'a> {
             // Where it is refused, the difference that is reported is an upper bound.
             let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 19);
         }
+    }
+
+    /// Asks for something to hear: a sign of life, or a message to oneself where there is none.
+    fn ask(&self, io: &mut Io<'_>, conn: ConnId) {
+        if let Some(ping) = self.book.dialect().ping() {
+            return io.text(conn, ping);
+        }
+        let mut probe = Template::new(Message {
+            dialect: self.book.dialect(),
+            to: To::User(&self.name(conn)),
+            payload: marker::SIZE,
+            sender: 0,
+            run: self.book.control.run(),
+            ids: false,
+        });
+        io.send(conn, probe.stamp(Kind::Probe, 0, 0));
     }
 
     fn hear(&mut self, conn: ConnId) {
@@ -125,22 +140,22 @@ impl<'a> Crowd<'a> {
 }
 
 impl Driver for Crowd<'_> {
-    fn opened(&mut self, io: &mut Io<'_>, conn: ConnId) {
+    fn path(&self, conn: ConnId) -> Option<String> {
         let name = self.name(conn);
-        io.text(conn, &dialect::auth(&name));
-        if self.dialect == Dialect::Tutorial {
-            // A message to oneself: the only answer that the tutorial's dialect has.
-            let to = To::User(&name);
-            let mut probe =
-                Template::chat(Message { to, payload: marker::SIZE, sender: 0, run: self.run, ids: false });
-            io.send(conn, probe.stamp(Kind::Probe, 0, 0));
+        self.book.dialect().path(&name, &name)
+    }
+
+    fn opened(&mut self, io: &mut Io<'_>, conn: ConnId) {
+        if self.book.enter(io, conn, &self.name(conn)) {
+            self.ask(io, conn);
         }
     }
 
     fn message(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8], _: u64) {
         let Some(mark) = self.book.mark(payload) else {
-            match self.book.answer(conn, payload) {
-                Answer::Authenticated => io.text(conn, dialect::PING),
+            let (run, number) = (self.book.control.run(), self.first + conn);
+            match self.book.admit(io, conn, payload, || user_name(run, number)) {
+                Answer::Authenticated => self.ask(io, conn),
                 Answer::Pong => self.hear(conn),
                 _ => {}
             }

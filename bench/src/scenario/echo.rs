@@ -1,13 +1,15 @@
 //! Any WebSocket echo server: messages come back to who sent them. Knows no socket.
 use super::common::{Book, LoadArgs};
+use super::entry::user_name;
 use super::{shares, with_run};
 use crate::engine::{ConnId, Driver, Io, Next};
 use crate::ledger::Stream;
 use crate::report::{Report, Table};
 use crate::schedule::Schedule;
 use crate::target::TargetArgs;
+use crate::wire::dialect::{Answer, To};
 use crate::wire::marker::Kind;
-use crate::wire::template::Template;
+use crate::wire::template::{Message, Template};
 use anyhow::ensure;
 use clap::Args;
 use std::sync::atomic::Ordering::Relaxed;
@@ -37,6 +39,8 @@ struct Echo<'a> {
     /// The thread's first connection among all.
     first: usize,
     callers: Vec<Caller>,
+    /// Connections whose server waits for messages.
+    ready: usize,
     schedule: Option<Schedule>,
     started: bool,
     turn_of: usize,
@@ -48,11 +52,14 @@ pub(crate) fn run(args: &TargetArgs, options: &EchoArgs) -> anyhow::Result<Repor
     let shares = shares(options.connections, 1, args.threads.clamp(1, options.connections));
     with_run(args, options.load.window.window(), &shares, |run| {
         let caller = |at: usize| Caller {
-            template: Template::bare(
-                options.load.payload as usize,
-                run.control.run(),
-                u32::try_from(at).unwrap_or(u32::MAX),
-            ),
+            template: Template::new(Message {
+                dialect: run.control.dialect(),
+                to: To::Back,
+                payload: options.load.payload as usize,
+                sender: u32::try_from(at).unwrap_or(u32::MAX),
+                run: run.control.run(),
+                ids: false,
+            }),
             sent: 0,
             inbox: Stream::default(),
         };
@@ -65,6 +72,7 @@ pub(crate) fn run(args: &TargetArgs, options: &EchoArgs) -> anyhow::Result<Repor
                     part: (part, shares.len()),
                     first,
                     callers: (first..first + shares[part]).map(caller).collect(),
+                    ready: 0,
                     schedule: None,
                     started: false,
                     turn_of: 0,
@@ -84,6 +92,10 @@ pub(crate) fn run(args: &TargetArgs, options: &EchoArgs) -> anyhow::Result<Repor
 }
 
 impl Echo<'_> {
+    fn name(&self, conn: ConnId) -> String {
+        user_name(self.book.control.run(), self.first + conn)
+    }
+
     fn send(&mut self, io: &mut Io<'_>, conn: ConnId, time: u64) {
         let caller = &mut self.callers[conn];
         io.send(conn, caller.template.stamp(Kind::Work, caller.sent, time));
@@ -119,11 +131,22 @@ impl Echo<'_> {
 }
 
 impl Driver for Echo<'_> {
-    fn opened(&mut self, _: &mut Io<'_>, _: ConnId) {}
+    fn path(&self, conn: ConnId) -> Option<String> {
+        let name = self.name(conn);
+        self.book.dialect().path(&name, &name)
+    }
+
+    fn opened(&mut self, io: &mut Io<'_>, conn: ConnId) {
+        let ready = self.book.greet(io, conn);
+        self.ready += usize::from(ready);
+    }
 
     fn message(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8], now: u64) {
-        // A greeting or the like is no echo.
-        let Some(mark) = self.book.mark(payload) else { return };
+        let Some(mark) = self.book.mark(payload) else {
+            let answer = self.book.answer(io, conn, payload);
+            self.ready += usize::from(answer == Answer::Welcome);
+            return;
+        };
         if mark.sender as usize != self.first + conn {
             self.book.faults.misdelivered += 1;
             return;
@@ -138,7 +161,7 @@ impl Driver for Echo<'_> {
 
     fn turn(&mut self, io: &mut Io<'_>, now: u64) -> Next {
         let Some(start) = self.book.control.start() else {
-            if io.open() == self.callers.len() {
+            if self.ready == self.callers.len() {
                 self.book.ready();
             }
             return Next::Event;

@@ -3,12 +3,16 @@
 //! Dialects differ in what they confirm. Where nothing answers a step, the step counts as done when it was sent, and a
 //! scenario learns by its probes whether it was.
 use super::common::Book;
-use crate::engine::bump;
-use crate::engine::{ConnId, Io};
+use crate::engine::{ConnId, Io, bump};
 use crate::wire::dialect::{Answer, Dialect};
 
 /// Bytes of a server's error that are shown.
 const SHOWN: usize = 200;
+
+/// The name of a run's user.
+pub(crate) fn user_name(run: u32, number: usize) -> String {
+    format!("u{run:08x}n{number}")
+}
 
 impl<'a> Book<'a> {
     /// What the server is told and answers.
@@ -46,10 +50,10 @@ impl<'a> Book<'a> {
     }
 
     /// Counts what carries no mark of this run, and gives the server the sign of life that it asks for.
-    pub(crate) fn answer(&self, io: &mut Io<'_>, conn: ConnId, text: &[u8]) -> Answer {
+    pub(crate) fn answer(&mut self, io: &mut Io<'_>, conn: ConnId, text: &[u8]) -> Answer {
         let answer = self.dialect().answer(text);
         match answer {
-            Answer::Ack => bump(&self.tallies.acked, 1),
+            Answer::Ack => self.acked(conn, text),
             Answer::Heartbeat => {
                 if let Some(sign) = self.dialect().heartbeat() {
                     io.text(conn, sign);
@@ -68,7 +72,7 @@ impl<'a> Book<'a> {
     /// The same, and goes on with the sign-in once the user is welcome. [`Answer::Authenticated`] says that the user is
     /// signed in, whatever the dialect.
     pub(crate) fn admit(
-        &self,
+        &mut self,
         io: &mut Io<'_>,
         conn: ConnId,
         text: &[u8],

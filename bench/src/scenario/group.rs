@@ -1,12 +1,14 @@
 //! One publisher, a group of everyone. Knows no socket.
 use super::common::{Book, LoadArgs};
+use super::entry::user_name;
 use super::{Run, shares, with_run};
+use crate::control::Control;
 use crate::engine::{ConnId, Driver, Io, Next};
 use crate::ledger::Stream;
 use crate::report::{Report, Table};
 use crate::schedule::Schedule;
 use crate::target::TargetArgs;
-use crate::wire::dialect::{self, Answer, Dialect, To};
+use crate::wire::dialect::{Answer, To};
 use crate::wire::marker::Kind;
 use crate::wire::template::{Message, Template};
 use anyhow::ensure;
@@ -67,6 +69,7 @@ struct Publisher {
 
 /// Runs the workload.
 pub(crate) fn run(args: &TargetArgs, options: &GroupArgs) -> anyhow::Result<Report> {
+    args.dialect.check_ids(options.ids)?;
     ensure!(options.members >= 2, "--members must be 2 or more");
     let shares = shares(options.members, 1, args.threads.clamp(1, options.members));
     let shared = Shared::default();
@@ -83,7 +86,7 @@ pub(crate) fn run(args: &TargetArgs, options: &GroupArgs) -> anyhow::Result<Repo
                     shared: &shared,
                     names,
                     members: (0..shares[part]).map(|_| Member::default()).collect(),
-                    publisher: (part == 0).then(|| Publisher::new(options, number)),
+                    publisher: (part == 0).then(|| Publisher::new(options, run.control)),
                     woke_after: 0,
                 }
             })
@@ -92,7 +95,7 @@ pub(crate) fn run(args: &TargetArgs, options: &GroupArgs) -> anyhow::Result<Repo
         let sent = shared.sent.load(Acquire);
         for driver in &drivers {
             measured.faults.add(&driver.book.faults);
-            if options.ids && options.load.dialect == Dialect::Longwire {
+            if options.ids {
                 measured.faults.unacked += driver.book.unacked();
             }
             let quiet = usize::from(driver.publisher.is_some());
@@ -114,8 +117,10 @@ fn group_name(run: u32) -> String {
 }
 
 impl Publisher {
-    fn new(options: &GroupArgs, run: u32) -> Self {
-        let template = Template::chat(Message {
+    fn new(options: &GroupArgs, control: &Control) -> Self {
+        let run = control.run();
+        let template = Template::new(Message {
+            dialect: control.dialect(),
             to: To::Group(&group_name(run)),
             payload: options.load.payload as usize,
             sender: 0,
@@ -204,33 +209,38 @@ impl Group<'_> {
         acked && self.book.control.total(|tallies| &tallies.delivered) >= sent * self.receivers()
     }
 
+    fn name(&self, conn: ConnId) -> String {
+        let (run, first) = self.names;
+        user_name(run, first + conn)
+    }
+
     fn join(&mut self, io: &mut Io<'_>, conn: ConnId) {
-        io.text(conn, &dialect::join(&group_name(self.names.0)));
+        if self.book.join(io, conn, &group_name(self.names.0)) {
+            self.shared.joined.fetch_add(1, AcqRel);
+        }
     }
 }
 
 impl Driver for Group<'_> {
+    fn path(&self, conn: ConnId) -> Option<String> {
+        self.book.dialect().group_path(&self.name(conn), &group_name(self.names.0))
+    }
+
     fn opened(&mut self, io: &mut Io<'_>, conn: ConnId) {
-        let (run, first) = self.names;
-        io.text(conn, &dialect::auth(&format!("u{run:08x}n{}", first + conn)));
-        if self.options.load.dialect == Dialect::Tutorial {
+        if self.book.enter(io, conn, &self.name(conn)) {
             self.join(io, conn);
-            self.shared.joined.fetch_add(1, AcqRel);
         }
     }
 
     fn message(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8], now: u64) {
         let Some(mark) = self.book.mark(payload) else {
-            let answer = self.book.answer(conn, payload);
-            // In the tutorial's dialect nothing waits for an answer, though a server may give one.
-            if self.options.load.dialect == Dialect::Longwire {
-                match answer {
-                    Answer::Authenticated => self.join(io, conn),
-                    Answer::Joined => {
-                        self.shared.joined.fetch_add(1, AcqRel);
-                    }
-                    _ => {}
+            let (run, first) = self.names;
+            match self.book.admit(io, conn, payload, || user_name(run, first + conn)) {
+                Answer::Authenticated => self.join(io, conn),
+                Answer::Joined => {
+                    self.shared.joined.fetch_add(1, AcqRel);
                 }
+                _ => {}
             }
             return;
         };
@@ -239,7 +249,9 @@ impl Driver for Group<'_> {
             Kind::Probe if !own && mark.seq == self.shared.probe.load(Acquire) => {
                 self.shared.probed.fetch_add(1, AcqRel);
             }
-            Kind::Work if own => self.book.faults.misdelivered += 1,
+            Kind::Work if own => {
+                self.book.faults.misdelivered += u64::from(!self.book.dialect().own_group_messages());
+            }
             Kind::Work if self.members[conn].inbox.arrived(mark.seq, &mut self.book.faults) => {
                 self.book.delivered(mark.time, now);
             }

@@ -4,7 +4,6 @@ use super::{shares, with_run};
 use crate::control::Window;
 use crate::report::{IdlePart, Report, Table};
 use crate::target::TargetArgs;
-use crate::wire::dialect::Dialect;
 use anyhow::ensure;
 use clap::Args;
 use std::time::Duration;
@@ -15,9 +14,6 @@ pub(crate) struct IdleArgs {
     /// Connections; one process holds as many as its file limit allows
     #[arg(long, default_value_t = 10_000)]
     pub(crate) connections: usize,
-    /// What the server answers: `longwire` answers a ping, `tutorial` carries a message to oneself
-    #[arg(long, value_enum, default_value = "tutorial")]
-    pub(crate) dialect: Dialect,
     /// Rest, measured
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
     pub(crate) hold: Duration,
@@ -32,13 +28,12 @@ pub(crate) fn run(args: &TargetArgs, options: &IdleArgs) -> anyhow::Result<Repor
     let shares = shares(options.connections, 1, args.threads.clamp(1, options.connections));
     let window = Window { warmup: options.settle, duration: options.hold, drain: Duration::ZERO };
     with_run(args, window, &shares, |run| {
-        let number = run.control.run();
         let mut first = 0;
         let drivers = (0..shares.len())
             .map(|part| {
                 let range = (first, shares[part]);
                 first += shares[part];
-                Crowd::new((run.control, part), options.dialect, number, range)
+                Crowd::new((run.control, part), range)
             })
             .collect();
         let (measured, drivers) = run.drive(drivers)?;

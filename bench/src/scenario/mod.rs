@@ -3,6 +3,7 @@ pub(crate) mod broadcast;
 pub(crate) mod common;
 pub(crate) mod crowd;
 pub(crate) mod echo;
+mod entry;
 pub(crate) mod group;
 pub(crate) mod idle;
 pub(crate) mod pairs;
@@ -200,7 +201,7 @@ pub(crate) fn with_run<T>(
     work: impl FnOnce(&Run<'_>) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let target = args.open()?;
-    let control = Control::new(window, shares.len())?;
+    let control = Control::new(window, shares.len(), args.dialect.clone())?;
     work(&Run { target: &target, args, control: &control, shares })
 }
 

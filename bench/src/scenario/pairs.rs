@@ -1,5 +1,6 @@
 //! Private messages between pairs of users. Knows no socket.
 use super::common::{Book, LoadArgs};
+use super::entry::user_name;
 use super::{Measured, Run, shares, with_run};
 use crate::control::Control;
 use crate::engine::{ConnId, Driver, Io, Next};
@@ -7,7 +8,7 @@ use crate::ledger::Stream;
 use crate::report::{Report, Table};
 use crate::schedule::Schedule;
 use crate::target::TargetArgs;
-use crate::wire::dialect::{self, Answer, Dialect, To};
+use crate::wire::dialect::{Answer, To};
 use crate::wire::marker::Kind;
 use crate::wire::template::{Message, Template};
 use anyhow::ensure;
@@ -57,15 +58,14 @@ pub(crate) struct Pairs<'a> {
 
 /// Runs the workload.
 pub(crate) fn run(args: &TargetArgs, options: &PairsArgs) -> anyhow::Result<Report> {
+    args.dialect.check_ids(options.ids)?;
     ensure!(options.users >= 2 && options.users.is_multiple_of(2), "--users must be an even number");
     let shares = shares(options.users, 2, args.threads.clamp(1, options.users / 2));
     with_run(args, options.load.window.window(), &shares, |run| {
-        let number = run.control.run();
         let mut first = 0;
         let drivers = (0..shares.len())
             .map(|part| {
-                let driver =
-                    Pairs::new(run.control, options, (part, shares.len()), first, shares[part], number);
+                let driver = Pairs::new(run.control, options, (part, shares.len()), first, shares[part]);
                 first += shares[part];
                 driver
             })
@@ -93,11 +93,12 @@ impl<'a> Pairs<'a> {
         (part, of): (usize, usize),
         first: usize,
         count: usize,
-        run: u32,
     ) -> Self {
-        let name = |user: usize| format!("u{run:08x}n{user}");
+        let run = control.run();
+        let name = |user: usize| user_name(run, user);
         let user = |user: usize| User {
-            template: Template::chat(Message {
+            template: Template::new(Message {
+                dialect: control.dialect(),
                 to: To::User(&name(user ^ 1)),
                 payload: options.load.payload as usize,
                 sender: u32::try_from(user).unwrap_or(u32::MAX),
@@ -131,7 +132,7 @@ impl<'a> Pairs<'a> {
         for (at, user) in self.users.iter().enumerate() {
             user.inbox.close(self.users[at ^ 1].sent, &mut measured.faults);
         }
-        if self.options.ids && self.options.load.dialect == Dialect::Longwire {
+        if self.options.ids {
             measured.faults.unacked += self.book.unacked();
         }
     }
@@ -211,20 +212,19 @@ impl<'a> Pairs<'a> {
 }
 
 impl Driver for Pairs<'_> {
+    fn path(&self, conn: ConnId) -> Option<String> {
+        self.book.dialect().path(&self.users[conn].name, &self.users[conn ^ 1].name)
+    }
+
     fn opened(&mut self, io: &mut Io<'_>, conn: ConnId) {
-        io.text(conn, &dialect::auth(&self.users[conn].name));
-        if self.options.load.dialect == Dialect::Tutorial {
-            self.signed_in += 1;
-        }
+        let signed_in = self.book.enter(io, conn, &self.users[conn].name);
+        self.signed_in += usize::from(signed_in);
     }
 
     fn message(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8], now: u64) {
         let Some(mark) = self.book.mark(payload) else {
-            // In the tutorial's dialect it was counted when it was sent: a server may answer all the same.
-            let answer = self.book.answer(conn, payload);
-            if answer == Answer::Authenticated && self.options.load.dialect == Dialect::Longwire {
-                self.signed_in += 1;
-            }
+            let answer = self.book.admit(io, conn, payload, || self.users[conn].name.clone());
+            self.signed_in += usize::from(answer == Answer::Authenticated);
             return;
         };
         if mark.sender as usize != self.first + (conn ^ 1) {

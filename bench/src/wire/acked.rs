@@ -48,7 +48,7 @@ impl Ids {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::dialect::To;
+    use crate::wire::dialect::{Dialect, To};
     use crate::wire::frame;
     use crate::wire::marker::Kind;
     use crate::wire::template::{Message, Template};
@@ -56,8 +56,10 @@ mod tests {
     #[test]
     fn what_a_template_asks_for_is_read_from_the_ack() {
         for run in [0, 0xabc, 0x1111_1111, u32::MAX] {
-            let message = Message { to: To::User("bob"), payload: 64, sender: 9, run, ids: true };
-            let mut template = Template::chat(message);
+            let dialect = Dialect::named("longwire").unwrap();
+            let to = To::User("bob");
+            let mut template =
+                Template::new(Message { dialect: &dialect, to, payload: 64, sender: 9, run, ids: true });
             for (kind, seq) in [(Kind::Work, 0), (Kind::Work, u32::MAX), (Kind::Probe, 7)] {
                 let mut text = template.stamp(kind, seq, 5).to_vec();
                 frame::mask(&mut text[8..], 0);

@@ -1,4 +1,4 @@
-//! The bytes of a client: frames, the tutorial's JSON, and the marker in each payload. Knows no socket.
+//! The bytes of a client: frames, what a server is told and answers, and the mark in each payload. Knows no socket.
 pub(crate) mod acked;
 pub(crate) mod dialect;
 pub(crate) mod frame;

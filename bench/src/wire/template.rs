@@ -1,5 +1,5 @@
 //! A message's frame, built once per sender and patched for each send. Knows no socket.
-use super::dialect::{self, To};
+use super::dialect::{self, Dialect, To};
 use super::frame::{self, TEXT};
 use super::marker::{self, Kind, Mark};
 
@@ -23,8 +23,9 @@ pub(crate) struct Template {
 /// What makes up a sender's messages.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Message<'a> {
+    pub(crate) dialect: &'a Dialect,
     pub(crate) to: To<'a>,
-    /// Bytes of `message`, at least [`marker::SIZE`].
+    /// Bytes of the payload, at least [`marker::SIZE`].
     pub(crate) payload: usize,
     pub(crate) sender: u32,
     /// The run's number: marks and ids must differ between runs against one server.
@@ -34,32 +35,28 @@ pub(crate) struct Message<'a> {
 }
 
 impl Template {
-    /// Builds the frame of a chat message.
-    pub(crate) fn chat(message: Message<'_>) -> Self {
-        let mut text = dialect::before_payload(message.to).into_bytes();
-        let mark = text.len();
-        text.resize(mark + message.payload.max(marker::SIZE), marker::FILLER);
-        let id = message.ids.then(|| {
-            text.extend_from_slice(dialect::BEFORE_ID.as_bytes());
-            let at = text.len();
-            text.resize(at + ID, b'0');
-            at
-        });
-        text.extend_from_slice(dialect::END.as_bytes());
-        Self::new(&text, mark, id, (message.run, message.sender))
-    }
-
-    /// Builds a frame that is nothing but a payload, for echo servers.
-    pub(crate) fn bare(payload: usize, run: u32, sender: u32) -> Self {
-        Self::new(&vec![marker::FILLER; payload.max(marker::SIZE)], 0, None, (run, sender))
-    }
-
-    fn new(text: &[u8], mark: usize, id: Option<usize>, (run, sender): (u32, u32)) -> Self {
+    /// Builds a message's frame.
+    pub(crate) fn new(message: Message<'_>) -> Self {
+        let pattern = message.dialect.message(message.to, message.ids);
+        let (mut text, mut mark, mut id) = (Vec::new(), 0, None);
+        let mut rest = pattern.as_str();
+        while let Some((before, place, after)) = next_place(rest) {
+            text.extend_from_slice(before.as_bytes());
+            if place == dialect::PAYLOAD {
+                mark = text.len();
+                text.resize(mark + message.payload.max(marker::SIZE), marker::FILLER);
+            } else {
+                id = Some(text.len());
+                text.resize(text.len() + ID, b'0');
+            }
+            rest = after;
+        }
+        text.extend_from_slice(rest.as_bytes());
         let mut bytes = Vec::new();
-        frame::write(&mut bytes, TEXT, text);
+        frame::write(&mut bytes, TEXT, &text);
         let body = bytes.len() - text.len();
-        let payload = text[mark..].iter().take_while(|&&byte| byte == marker::FILLER).count();
-        Self { bytes: bytes.into(), body, mark, payload, id, run, sender }
+        let payload = message.payload.max(marker::SIZE);
+        Self { bytes: bytes.into(), body, mark, payload, id, run: message.run, sender: message.sender }
     }
 
     /// The frame of one message.
@@ -88,6 +85,13 @@ impl Template {
     }
 }
 
+/// The text up to the next place for a payload or a number, that place, and what follows.
+fn next_place(text: &str) -> Option<(&str, &str, &str)> {
+    let places = [dialect::PAYLOAD, dialect::ID].into_iter();
+    let (at, place) = places.filter_map(|place| Some((text.find(place)?, place))).min()?;
+    Some((&text[..at], place, &text[at + place.len()..]))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,10 +104,14 @@ mod tests {
         String::from_utf8(text).unwrap()
     }
 
+    fn template(dialect: &str, to: To<'_>, payload: usize, ids: bool) -> Template {
+        let dialect = Dialect::named(dialect).unwrap();
+        Template::new(Message { dialect: &dialect, to, payload, sender: 9, run: 0xabc, ids })
+    }
+
     #[test]
     fn a_stamped_frame_is_the_message_that_a_client_would_write() {
-        let to = To::User("bob");
-        let mut template = Template::chat(Message { to, payload: 64, sender: 9, run: 0xabc, ids: true });
+        let mut template = template("longwire", To::User("bob"), 64, true);
         for seq in [0, 1, 77] {
             let text = text_of(template.stamp(Kind::Work, seq, 1_000 + u64::from(seq)));
             let value: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -112,18 +120,26 @@ mod tests {
             let payload = value["message"].as_str().unwrap();
             assert_eq!(payload.len(), 64);
             let time = 1_000 + u64::from(seq);
-            assert_eq!(
-                Mark::find(payload.as_bytes()),
-                Found::Whole(Mark { kind: Kind::Work, run: 0xabc, sender: 9, seq, time })
-            );
+            let mark = Mark { kind: Kind::Work, run: 0xabc, sender: 9, seq, time };
+            assert_eq!(Mark::find(payload.as_bytes()), Found::Whole(mark));
         }
     }
 
     #[test]
     fn without_ids_there_is_none_and_a_bare_frame_is_its_payload() {
-        let mut template =
-            Template::chat(Message { to: To::Group("g"), payload: 1, sender: 1, run: 2, ids: false });
-        assert!(!text_of(template.stamp(Kind::Work, 0, 0)).contains("\"id\""));
-        assert_eq!(text_of(Template::bare(100, 2, 1).stamp(Kind::Work, 0, 0)).len(), 100);
+        let text = text_of(template("tutorial", To::Group("g"), 1, false).stamp(Kind::Work, 0, 0));
+        assert!(!text.contains("\"id\"") && text.contains(r#""group":"g""#), "{text}");
+        assert_eq!(text_of(template("echo", To::Back, 100, false).stamp(Kind::Work, 0, 0)).len(), 100);
+    }
+
+    #[test]
+    fn a_number_may_stand_before_the_payload() {
+        let dialect = "to_user = '[{id}\"{user}\",\"{payload}\"]'\nid = '{id},'\nanswers = { ack = ['k'] }";
+        let dialect = Dialect::parse(dialect).unwrap();
+        let message =
+            Message { dialect: &dialect, to: To::User("b"), payload: 50, sender: 1, run: 2, ids: true };
+        let text = text_of(Template::new(message).stamp(Kind::Work, 3, 4));
+        assert!(text.starts_with(r##"[000000020000000100000003,"b","#lw:00000002"##), "{text}");
+        assert_eq!(text.len(), 1 + 24 + 1 + 4 + 1 + 50 + 2);
     }
 }

@@ -234,7 +234,8 @@ pub(crate) fn positive(text: &str) -> anyhow::Result<f64> {
 }
 
 fn parse_url(url: &str) -> anyhow::Result<(SocketAddr, String)> {
-    let rest = url.strip_prefix("ws://").with_context(|| format!("{url} is no ws:// URL"))?;
+    let rest = url.strip_prefix("ws://").or_else(|| url.strip_prefix("tcp://"));
+    let rest = rest.with_context(|| format!("{url} is no ws:// URL (nor a tcp:// one, for `echo --tcp`)"))?;
     let (host, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
     let address = host.to_socket_addrs().with_context(|| format!("the address in {url}"))?.next();
     Ok((address.with_context(|| format!("{host} has no address"))?, path.to_owned()))

@@ -1,7 +1,8 @@
 //! Any WebSocket echo server: messages come back to who sent them. Knows no socket.
 use super::common::{Book, LoadArgs};
 use super::entry::user_name;
-use super::{shares, with_run};
+use super::{Run, shares, with_run};
+use crate::control::Control;
 use crate::engine::{ConnId, Driver, Io, Next};
 use crate::ledger::Stream;
 use crate::report::{Report, Table};
@@ -20,6 +21,9 @@ pub(crate) struct EchoArgs {
     /// Connections
     #[arg(long, default_value_t = 1000)]
     pub(crate) connections: usize,
+    /// Bare TCP, no WebSocket: the server sends every byte back; --payload bytes are a message
+    #[arg(long)]
+    pub(crate) tcp: bool,
     #[command(flatten)]
     pub(crate) load: LoadArgs,
 }
@@ -52,14 +56,7 @@ pub(crate) fn run(args: &TargetArgs, options: &EchoArgs) -> anyhow::Result<Repor
     let shares = shares(options.connections, 1, args.threads.clamp(1, options.connections));
     with_run(args, options.load.window.window(), &shares, |run| {
         let caller = |at: usize| Caller {
-            template: Template::new(Message {
-                dialect: run.control.dialect(),
-                to: To::Back,
-                payload: options.load.payload as usize,
-                sender: u32::try_from(at).unwrap_or(u32::MAX),
-                run: run.control.run(),
-                ids: false,
-            }),
+            template: template(options, run.control, u32::try_from(at).unwrap_or(u32::MAX)),
             sent: 0,
             inbox: Stream::default(),
         };
@@ -79,16 +76,28 @@ pub(crate) fn run(args: &TargetArgs, options: &EchoArgs) -> anyhow::Result<Repor
                 }
             })
             .collect();
-        let (mut measured, drivers) = run.drive(drivers)?;
+        let tcp = options.tcp.then_some(options.load.payload as usize);
+        let (mut measured, drivers) = Run { tcp, ..*run }.drive(drivers)?;
         for driver in &drivers {
             measured.faults.add(&driver.book.faults);
             driver.callers.iter().for_each(|caller| caller.inbox.close(caller.sent, &mut measured.faults));
         }
         let (connections, payload) = (options.connections, options.load.payload);
         let loop_kind = options.load.describe("connection");
-        let workload = format!("{connections} connections, {payload} B, {loop_kind}");
+        let tcp = if options.tcp { ", bare TCP" } else { "" };
+        let workload = format!("{connections} connections{tcp}, {payload} B, {loop_kind}");
         Ok(Table::new("echo", workload).with(run, measured, drivers.iter().map(|driver| &driver.book)))
     })
+}
+
+/// What one connection sends.
+fn template(options: &EchoArgs, control: &Control, sender: u32) -> Template {
+    let (payload, run) = (options.load.payload as usize, control.run());
+    if options.tcp {
+        return Template::unframed(payload, run, sender);
+    }
+    let dialect = control.dialect();
+    Template::new(Message { dialect, to: To::Back, payload, sender, run, ids: false })
 }
 
 impl Echo<'_> {
@@ -137,7 +146,7 @@ impl Driver for Echo<'_> {
     }
 
     fn opened(&mut self, io: &mut Io<'_>, conn: ConnId) {
-        let ready = self.book.greet(io, conn);
+        let ready = self.options.tcp || self.book.greet(io, conn);
         self.ready += usize::from(ready);
     }
 

@@ -43,12 +43,15 @@ pub(crate) struct Measured {
 }
 
 /// The run as the main thread sees it.
+#[derive(Clone, Copy)]
 pub(crate) struct Run<'a> {
     pub(crate) target: &'a Target,
     pub(crate) args: &'a TargetArgs,
     pub(crate) control: &'a Control,
     /// Connections of each thread.
     pub(crate) shares: &'a [usize],
+    /// No WebSocket: each so many bytes are a message.
+    pub(crate) tcp: Option<usize>,
 }
 
 /// Divides `count` things, in units, among threads.
@@ -69,7 +72,7 @@ impl Run<'_> {
             for (thread, (mut driver, &count)) in drivers.into_iter().zip(self.shares).enumerate() {
                 let (server, path) = (self.target.address, self.target.path.clone());
                 let (sources, pace) = (sources.clone(), self.args.pace(self.shares.len()));
-                let plan = Plan { thread, tcp: None, server, path, sources, pace, first, count };
+                let plan = Plan { thread, tcp: self.tcp, server, path, sources, pace, first, count };
                 first += count;
                 threads.push(scope.spawn(move || {
                     self.args.pin();
@@ -202,7 +205,7 @@ pub(crate) fn with_run<T>(
 ) -> anyhow::Result<T> {
     let target = args.open()?;
     let control = Control::new(window, shares.len(), args.dialect.clone())?;
-    work(&Run { target: &target, args, control: &control, shares })
+    work(&Run { target: &target, args, control: &control, shares, tcp: None })
 }
 
 #[cfg(test)]

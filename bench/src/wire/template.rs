@@ -6,12 +6,13 @@ use super::marker::{self, Kind, Mark};
 /// Bytes of an id: the run's number, the sender, the count.
 const ID: usize = 8 + 8 + 8;
 
-/// A masked frame with places for the mark and the id.
+/// A message as it leaves, with places for the mark and the id: a masked frame, or its bare payload.
 #[derive(Debug)]
 pub(crate) struct Template {
     bytes: Box<[u8]>,
     /// Where the payload of the frame starts; the mask counts from here.
     body: usize,
+    framed: bool,
     mark: usize,
     /// Bytes of the message's own payload.
     payload: usize,
@@ -56,10 +57,26 @@ impl Template {
         frame::write(&mut bytes, TEXT, &text);
         let body = bytes.len() - text.len();
         let payload = message.payload.max(marker::SIZE);
-        Self { bytes: bytes.into(), body, mark, payload, id, run: message.run, sender: message.sender }
+        Self {
+            bytes: bytes.into(),
+            body,
+            framed: true,
+            mark,
+            payload,
+            id,
+            run: message.run,
+            sender: message.sender,
+        }
     }
 
-    /// The frame of one message.
+    /// A payload without a frame, for what is no WebSocket.
+    pub(crate) fn unframed(payload: usize, run: u32, sender: u32) -> Self {
+        let payload = payload.max(marker::SIZE);
+        let bytes = vec![marker::FILLER; payload].into();
+        Self { bytes, body: 0, framed: false, mark: 0, payload, id: None, run, sender }
+    }
+
+    /// The bytes of one message.
     pub(crate) fn stamp(&mut self, kind: Kind, seq: u32, time: u64) -> &[u8] {
         let mut mark = [0; marker::SIZE];
         Mark { kind, run: self.run, sender: self.sender, seq, time }.put(&mut mark, self.payload);
@@ -79,7 +96,9 @@ impl Template {
     }
 
     fn patch(&mut self, at: usize, value: &mut [u8]) {
-        frame::mask(value, at);
+        if self.framed {
+            frame::mask(value, at);
+        }
         let start = self.body + at;
         self.bytes[start..start + value.len()].copy_from_slice(value);
     }
@@ -130,6 +149,14 @@ mod tests {
         let text = text_of(template("tutorial", To::Group("g"), 1, false).stamp(Kind::Work, 0, 0));
         assert!(!text.contains("\"id\"") && text.contains(r#""group":"g""#), "{text}");
         assert_eq!(text_of(template("echo", To::Back, 100, false).stamp(Kind::Work, 0, 0)).len(), 100);
+    }
+
+    #[test]
+    fn an_unframed_message_is_its_payload() {
+        let mark = Mark { kind: Kind::Work, run: 2, sender: 3, seq: 4, time: 5 };
+        let mut template = Template::unframed(64, 2, 3);
+        let bytes = template.stamp(Kind::Work, 4, 5);
+        assert_eq!((bytes.len(), Mark::find(bytes)), (64, Found::Whole(mark)));
     }
 
     #[test]

@@ -30,5 +30,6 @@ pub mod route;
 pub mod settings;
 pub mod shard;
 pub mod slab;
+pub mod tune;
 pub mod view;
 pub mod wire;

@@ -13,7 +13,11 @@ const MEDIAN_LINES_MAX: usize = 200;
 const HOUSE: &[(&str, &[&str], &[&str])] = &[
     ("main", &["cli"], &[]),
     ("lib", &["*"], &[]),
-    ("cli", &["admin", "auth", "clock", "ids", "settings", "shard"], &["affinity", "clap", "tokio"]),
+    (
+        "cli",
+        &["admin", "auth", "clock", "ids", "settings", "shard", "tune"],
+        &["affinity", "clap", "serde_json", "tokio"],
+    ),
     ("ids", &[], &["arrayvec", "compact_str"]),
     ("limits", &[], &[]),
     ("clock", &["ids"], &[]),
@@ -24,6 +28,7 @@ const HOUSE: &[(&str, &[&str], &[&str])] = &[
     ("metrics", &["ids"], &["hdrhistogram"]),
     ("settings", &["ids"], &["clap", "humantime", "strsim", "toml"]),
     ("auth", &["claims", "clock", "ids"], &["jsonwebtoken", "serde"]),
+    ("tune", &["ids::PARTITIONS", "limits::RING_SLOTS_MAX", "net::capacity"], &["serde"]),
     ("admin", &["ids", "metrics", "settings"], &["axum", "prometheus_client", "tokio"]),
     (
         "wire",

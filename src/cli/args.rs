@@ -25,6 +25,13 @@ Try it: longwire serve --dev. Without --dev a token key is needed: --token-key F
 A flag comes before its variable (LONGWIRE_SERVER_LISTEN), which comes before the settings file.
 SIGTERM or Ctrl-C closes all connections (code 3000) and ends; a second one ends at once.";
 
+const TUNE: &str = "\
+Each knob of kernel and machine: its value now, `ok`, `CHANGE`, `consider` or `?` (this place
+does not tell), why, and the command that sets it; tuning.md explains them.
+It looks at the limits of this process; at those of a running server with --pid.
+Exit code: 0; with --check 1 if something is to be changed; with --apply 1 if something
+was refused; 2 for wrong arguments.";
+
 /// All commands.
 pub(super) fn command() -> Command {
     Command::new("longwire")
@@ -42,6 +49,7 @@ pub(super) fn command() -> Command {
             ),
         ))
         .subcommand(genconfig())
+        .subcommand(tune())
 }
 
 fn with_all_settings(command: Command) -> Command {
@@ -97,4 +105,31 @@ fn genconfig() -> Command {
                 .action(ArgAction::SetTrue)
                 .help("Print the reference (docs/configuration.md) instead"),
         )
+}
+
+fn tune() -> Command {
+    let switch =
+        |id: &'static str, help: &'static str| Arg::new(id).long(id).action(ArgAction::SetTrue).help(help);
+    let text = |id: &'static str, value: &'static str, default: &'static str, help: &'static str| {
+        Arg::new(id).long(id).value_name(value).default_value(default).help(help)
+    };
+    Command::new("tune")
+        .about("Check this machine for many connections, say what to change, and change it")
+        .after_help(TUNE)
+        .args([
+            switch("json", "Print JSON"),
+            switch("check", "End with 1 if something is to be changed"),
+            switch("apply", "Make the changes that take effect at once (root), and tell each"),
+            switch("dry-run", "With --apply: only tell what would be done").requires("apply"),
+            switch("keep", "With --apply: make them stay, in /etc/sysctl.d/90-longwire.conf and /etc/tmpfiles.d/90-longwire.conf")
+                .requires("apply")
+                .conflicts_with("dry-run"),
+            text("pid", "PID", "self", "Whose limits, cgroup and cores to look at"),
+            text("root", "DIR", "/", "Where /proc, /sys and /etc are: a copy of another machine's, or the host's in a container"),
+        ])
+        .arg(config())
+        .args(settings::args(|row| ["server.listen", "server.cores"].contains(&row.key)))
+        .args(settings::args(|row| row.key == "server.connection_limit").map(|arg| {
+            arg.help("Connections to tune for [default: the settings file's; without one, 1000000]")
+        }))
 }

@@ -9,6 +9,7 @@ mod failure;
 mod serve;
 mod start;
 mod token;
+mod tune;
 
 use failure::Failure;
 use std::io::Write;
@@ -23,6 +24,7 @@ pub fn run() -> ExitCode {
         Some(("gentoken", given)) => token::generate(given),
         Some(("checkconfig", given)) => config::check(given),
         Some(("genconfig", given)) => config::generate(given),
+        Some(("tune", given)) => tune::run(given),
         _ => Err(Failure::usage("no command is given", "see `longwire --help`")),
     };
     match done {

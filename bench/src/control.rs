@@ -1,11 +1,14 @@
 //! What the threads of a run share: the clock, the phase, the counters, the reason to stop. Knows no socket.
 use crate::engine::End;
+use crate::latency::Live;
+use crate::limits::{FAILURE_KINDS_MAX, NOTES_MAX};
 use crate::wire::dialect::Dialect;
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant, SystemTime};
 
 /// A counter with one writing thread.
 pub(crate) type Tally = AtomicU64;
@@ -48,6 +51,11 @@ pub(crate) struct Tallies {
     pub(crate) errors: Tally,
     /// Messages of another run.
     pub(crate) foreign: Tally,
+    /// How often the thread went on without sleeping: its CPU time then says nothing about its load.
+    pub(crate) spun: Tally,
+    /// Every delivery's latency, and how late every message left, in the whole run.
+    pub(crate) latency: Live,
+    pub(crate) lag: Live,
 }
 
 /// Shared by the threads of one run.
@@ -57,21 +65,27 @@ pub(crate) struct Control {
     run: u32,
     dialect: Arc<Dialect>,
     origin: Instant,
+    started: SystemTime,
     window: Window,
     /// Nanoseconds at which the load begins; 0 while it has not been set.
     start: AtomicU64,
     ready: AtomicUsize,
+    /// Threads that have ended, their connections closed.
+    left: AtomicUsize,
+    /// Nanoseconds at which the load was ended before its time; 0 while it was not.
+    stopped: AtomicU64,
     over: AtomicBool,
-    failed: AtomicUsize,
-    /// The first reason of each kind: why the run was called off, a connection's failure, a server's error.
+    /// Why the run could not be what was asked for.
+    called_off: Mutex<Option<String>>,
+    failed: AtomicU64,
+    /// Connections that failed, by kind.
+    failures: Mutex<BTreeMap<String, u64>>,
+    /// The first reasons: a connection's failure of each kind, a server's error.
     notes: Mutex<Vec<String>>,
     /// One for each thread: its rings ring it too.
     bells: Box<[OwnedFd]>,
     tallies: Box<[Tallies]>,
 }
-
-/// Reasons kept for the report.
-const NOTES_MAX: usize = 5;
 
 impl Control {
     pub(crate) fn new(window: Window, threads: usize, dialect: Arc<Dialect>) -> anyhow::Result<Self> {
@@ -80,11 +94,16 @@ impl Control {
             run: fastrand::u32(..),
             dialect,
             origin: Instant::now(),
+            started: SystemTime::now(),
             window,
             start: AtomicU64::new(0),
             ready: AtomicUsize::new(0),
+            left: AtomicUsize::new(0),
+            stopped: AtomicU64::new(0),
             over: AtomicBool::new(false),
-            failed: AtomicUsize::new(0),
+            called_off: Mutex::default(),
+            failed: AtomicU64::new(0),
+            failures: Mutex::default(),
             notes: Mutex::default(),
             bells: (0..threads)
                 .map(|_| eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC))
@@ -108,6 +127,16 @@ impl Control {
         u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
+    /// When the run began, by the clock on the wall.
+    pub(crate) fn started(&self) -> SystemTime {
+        self.started
+    }
+
+    /// How long its parts last.
+    pub(crate) fn window(&self) -> Window {
+        self.window
+    }
+
     /// Begins the load.
     pub(crate) fn begin(&self) {
         self.start.store(self.now().max(1), Release);
@@ -122,7 +151,11 @@ impl Control {
     /// Beginning and end of the measured window.
     pub(crate) fn measured(&self) -> Option<(u64, u64)> {
         let from = self.start()? + nanos(self.window.warmup);
-        Some((from, from + nanos(self.window.duration)))
+        let to = from + nanos(self.window.duration);
+        Some(match self.stopped.load(Acquire) {
+            0 => (from, to),
+            stopped => (from.min(stopped), to.min(stopped)),
+        })
     }
 
     /// Where `time` lies.
@@ -146,17 +179,40 @@ impl Control {
         self.ready.load(Acquire)
     }
 
+    /// One thread has ended and closed its connections.
+    pub(crate) fn thread_left(&self) {
+        self.left.fetch_add(1, Release);
+    }
+
+    /// How many threads have.
+    pub(crate) fn left(&self) -> usize {
+        self.left.load(Acquire)
+    }
+
     /// Ends the run for every thread.
     pub(crate) fn finish(&self) {
         self.over.store(true, Release);
         self.wake_all();
     }
 
+    /// Ends the load before its time: what is on its way may still arrive. Without a load there is nothing to wait for.
+    pub(crate) fn stop_early(&self) {
+        if self.start().is_none() {
+            return self.finish();
+        }
+        let _ = self.stopped.compare_exchange(0, self.now(), Release, Relaxed);
+        self.wake_all();
+    }
+
     /// Ends the run because it cannot be what was asked for.
     pub(crate) fn call_off(&self, why: &str) {
-        self.note(why);
-        self.failed.fetch_max(1, Relaxed);
+        locked(&self.called_off).get_or_insert_with(|| why.to_owned());
         self.finish();
+    }
+
+    /// Why it was called off, if it was.
+    pub(crate) fn called_off(&self) -> Option<String> {
+        locked(&self.called_off).clone()
     }
 
     /// Whether the run has ended.
@@ -167,17 +223,40 @@ impl Control {
     /// Counts a connection that failed or was closed.
     pub(crate) fn connection_failed(&self, why: &End) {
         self.failed.fetch_add(1, Relaxed);
-        self.note(&format!("connection: {why}"));
+        let mut failures = locked(&self.failures);
+        let mut kind = why.kind();
+        if failures.len() >= FAILURE_KINDS_MAX && !failures.contains_key(&kind) {
+            kind = "other".into();
+        }
+        let count = failures.entry(kind).or_default();
+        *count += 1;
+        let first = *count == 1;
+        drop(failures);
+        if first {
+            self.note(&format!("connection: {why}"));
+        }
     }
 
     /// How many did.
-    pub(crate) fn failed(&self) -> usize {
+    pub(crate) fn failed(&self) -> u64 {
         self.failed.load(Relaxed)
+    }
+
+    /// How many in which way.
+    pub(crate) fn failures(&self) -> BTreeMap<String, u64> {
+        locked(&self.failures).clone()
+    }
+
+    /// Connections that are open now.
+    pub(crate) fn connected(&self) -> u64 {
+        // In this order: one that opens and ends in between must not make it negative.
+        let closed = self.total(|tallies| &tallies.closed);
+        self.total(|tallies| &tallies.opened).saturating_sub(closed)
     }
 
     /// Keeps a reason for the report, once.
     pub(crate) fn note(&self, what: &str) {
-        let mut notes = self.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut notes = locked(&self.notes);
         if notes.len() < NOTES_MAX && !notes.iter().any(|note| note == what) {
             notes.push(what.to_owned());
         }
@@ -185,7 +264,12 @@ impl Control {
 
     /// The reasons kept.
     pub(crate) fn notes(&self) -> Vec<String> {
-        self.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        locked(&self.notes).clone()
+    }
+
+    /// How many threads measure.
+    pub(crate) fn threads(&self) -> usize {
+        self.tallies.len()
     }
 
     /// The counters of a thread.
@@ -212,6 +296,10 @@ impl Control {
     }
 }
 
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -234,5 +322,48 @@ mod tests {
         assert_eq!(control.phase(seconds(1)), Phase::Measure);
         assert_eq!(control.phase(seconds(3)), Phase::Drain);
         assert_eq!(control.phase(seconds(4)), Phase::Over);
+    }
+
+    fn running(seconds: u64) -> Control {
+        let second = Duration::from_secs(1);
+        let window = Window { warmup: second, duration: Duration::from_secs(seconds), drain: second };
+        let control = Control::new(window, 1).unwrap();
+        control.begin();
+        control
+    }
+
+    #[test]
+    fn a_run_stopped_early_drains_from_there() {
+        let control = running(1000);
+        control.stop_early();
+        let (from, to) = control.measured().unwrap();
+        assert_eq!(from, to, "stopped in the warm-up nothing was measured");
+        assert_eq!((control.phase(to - 1), control.phase(to)), (Phase::Warmup, Phase::Drain));
+        assert_eq!(control.phase(to + 1_000_000_000), Phase::Over);
+        assert!(!control.over(), "what is on its way may arrive");
+        let idle = Control::new(control.window(), 1).unwrap();
+        idle.stop_early();
+        assert!(idle.over(), "without a load there is nothing to wait for");
+    }
+
+    #[test]
+    fn failures_are_counted_by_kind_and_the_kinds_are_few() {
+        let control = running(1);
+        for code in 1000..1100 {
+            control.connection_failed(&End::Closed(code, "go".into()));
+            control.connection_failed(&End::Reset);
+        }
+        let failures = control.failures();
+        assert_eq!((control.failed(), failures.values().sum::<u64>()), (200, 200));
+        assert_eq!((failures["reset"], failures.len()), (100, FAILURE_KINDS_MAX + 1));
+        assert!(control.notes().len() <= NOTES_MAX && control.notes()[0].contains("closed with 1000: go"));
+    }
+
+    #[test]
+    fn the_first_reason_to_call_a_run_off_stays() {
+        let control = running(1);
+        control.call_off("one");
+        control.call_off("two");
+        assert_eq!((control.called_off().as_deref(), control.over()), (Some("one"), true));
     }
 }

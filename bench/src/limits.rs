@@ -45,5 +45,27 @@ pub(crate) const NAP_NS: u64 = 5_000_000;
 /// Nanoseconds before a message is due from which a thread no longer sleeps.
 pub(crate) const SPIN_NS: u64 = 100_000;
 
+/// Kinds of failed connections told apart: a server may close with any code.
+pub(crate) const FAILURE_KINDS_MAX: usize = 32;
+
+/// Reasons kept for the report.
+pub(crate) const NOTES_MAX: usize = 8;
+
+/// Moments of a run under load: longer runs have longer moments.
+pub(crate) const MOMENTS_MAX: u64 = 600;
+
+/// Moments of a set-up.
+pub(crate) const SETUP_MOMENTS_MAX: usize = 300;
+
+/// Bytes of a server's metrics page.
+pub(crate) const PAGE_BYTES: u64 = 4 << 20;
+
+/// Series taken from it.
+pub(crate) const SERIES_MAX: usize = 4096;
+
+/// Connections from which on a run waits for the kernel to take back their memory, and for how many seconds.
+pub(crate) const SETTLE_FROM: u64 = 10_000;
+pub(crate) const SETTLE_SECONDS: u64 = 30;
+
 /// Seconds for everyone to connect and sign in, plus one for each thousand connections.
 pub(crate) const SETUP_SECONDS: u64 = 30;

@@ -2,26 +2,32 @@
 mod cli;
 mod control;
 mod engine;
+mod interrupt;
 mod latency;
 mod ledger;
 mod limits;
 mod procstat;
+mod progress;
 mod report;
 mod scenario;
 mod schedule;
+mod scrape;
 mod sources;
 mod target;
+mod timeline;
+mod verdict;
 mod wire;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match cli::run() {
+    let code = match cli::run() {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("longwire-bench: {error:#}");
             ExitCode::FAILURE
         }
-    }
+    };
+    if interrupt::requested() { ExitCode::from(interrupt::EXIT) } else { code }
 }

@@ -15,7 +15,7 @@ pub(crate) struct Sample {
     wait_ns: u64,
     switches: u64,
     tasks: HashSet<u32>,
-    /// Resident bytes.
+    /// Resident bytes, by the kernel's running count.
     pub(crate) rss: u64,
 }
 
@@ -43,7 +43,7 @@ impl Sample {
             wait_ns: 0,
             switches: 0,
             tasks: HashSet::new(),
-            rss: rss(pid)?,
+            rss: field(&format!("/proc/{pid}/status"), "VmRSS:")?,
         };
         for entry in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
             let Some(task) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
@@ -57,6 +57,12 @@ impl Sample {
             sample.tasks.insert(task);
         }
         Some(sample)
+    }
+
+    /// Looks at a process and counts its memory page by page: exact, and too slow to do often where there is much of it.
+    pub(crate) fn exact(pid: u32) -> Option<Self> {
+        let sample = Self::of(pid)?;
+        Some(Self { rss: rss(pid).unwrap_or(sample.rss), ..sample })
     }
 
     /// What was used since `earlier`.
@@ -118,13 +124,23 @@ fn switches(status: &str) -> u64 {
 
 /// Resident bytes: page by page where the kernel offers it, since its running count may be off by some hundred kB.
 pub(crate) fn rss(pid: u32) -> Option<u64> {
-    let field = |path: String, name: &str| {
-        let text = fs::read_to_string(path).ok()?;
-        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-        line.split_ascii_whitespace().next()?.parse::<u64>().ok().map(|kb| kb * 1024)
-    };
-    field(format!("/proc/{pid}/smaps_rollup"), "Rss:")
-        .or_else(|| field(format!("/proc/{pid}/status"), "VmRSS:"))
+    field(&format!("/proc/{pid}/smaps_rollup"), "Rss:")
+        .or_else(|| field(&format!("/proc/{pid}/status"), "VmRSS:"))
+}
+
+/// Bytes of the kernel's slabs on the whole machine: sockets are most of them.
+pub(crate) fn slab() -> Option<u64> {
+    field("/proc/meminfo", "Slab:")
+}
+
+fn field(path: &str, name: &str) -> Option<u64> {
+    kilobytes(&fs::read_to_string(path).ok()?, name)
+}
+
+/// The bytes that a line `Name:   5 kB` says.
+fn kilobytes(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_ascii_whitespace().next()?.parse::<u64>().ok().map(|kb| kb * 1024)
 }
 
 #[cfg(test)]
@@ -137,6 +153,14 @@ mod tests {
         let tick = 1_000_000_000 / rustix::param::clock_ticks_per_second();
         assert_eq!(stat_cpu_ns(stat), Some(300 * tick));
         assert_eq!(switches("x: 1\nvoluntary_ctxt_switches:\t5\nnonvoluntary_ctxt_switches:\t2\n"), 7);
+    }
+
+    #[test]
+    fn sizes_are_read_from_lines_in_kilobytes() {
+        let meminfo = "MemTotal:       24576 kB\nSlab:              12 kB\nSReclaimable:      7 kB\n";
+        assert_eq!(kilobytes(meminfo, "Slab:"), Some(12 << 10));
+        assert_eq!(kilobytes(meminfo, "Rss:"), None);
+        assert!(slab().unwrap() > 0 && rss(std::process::id()).unwrap() > 0);
     }
 
     #[test]

@@ -1,14 +1,17 @@
 //! The server under test: found by its URL, or started here, pinned, awaited and ended. Knows no workload.
+use crate::interrupt;
 use crate::sources::{self, SourceRange};
 use crate::wire::dialect::Dialect;
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 use rustix::process::{Pid, Signal, kill_process};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 /// How long a started server may take until it accepts.
@@ -35,7 +38,7 @@ pub(crate) struct TargetArgs {
     /// Cores of the generator, separated by commas; `any` does not pin
     #[arg(long, default_value = "1", value_name = "LIST")]
     core: String,
-    /// The server's Prometheus page, for ring enters per message (follows from `{admin}` when it is started here)
+    /// The server's Prometheus page, for what its counters grew by (follows from `{admin}` when it is started here)
     #[arg(long, value_name = "URL")]
     metrics: Option<String>,
     /// What the server is told and answers: `tutorial` (its answers are not waited for), `longwire`, `socketio`, `nchan`,
@@ -49,6 +52,9 @@ pub(crate) struct TargetArgs {
     /// Connections opened a second, all threads together; without it as fast as the server takes them
     #[arg(long, value_name = "RATE", value_parser = positive)]
     connect_rate: Option<f64>,
+    /// Say nothing on the way
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
     /// Generator threads
     #[arg(long, default_value_t = 1)]
     pub(crate) threads: usize,
@@ -62,9 +68,10 @@ pub(crate) struct Target {
     pub(crate) pid: Option<u32>,
     /// Cores it may use, where they are known.
     pub(crate) cores: Option<usize>,
-    metrics: Option<String>,
+    /// Its Prometheus page.
+    pub(crate) metrics: Option<String>,
     /// Ended when the target is dropped.
-    _server: Option<Spawned>,
+    server: Option<Spawned>,
 }
 
 impl TargetArgs {
@@ -75,7 +82,7 @@ impl TargetArgs {
             (Some(url), None) => {
                 let (address, path) = parse_url(url)?;
                 let metrics = self.metrics.clone();
-                Ok(Target { address, path, pid: self.server_pid, cores: None, metrics, _server: None })
+                Ok(Target { address, path, pid: self.server_pid, cores: None, metrics, server: None })
             }
             (None, None) => bail!("which server? --url ws://… or --spawn \"CMD\""),
         }
@@ -87,7 +94,7 @@ impl TargetArgs {
         let named = command.contains("{port}");
         let line = command.replace("{port}", &port.to_string()).replace("{admin}", &admin.to_string());
         let line = line.replace("{bin}", &own_folder()?);
-        let (mut server, urls) = Spawned::start(&line, &self.server_core)?;
+        let (server, urls) = Spawned::start(&line, &self.server_core)?;
         let (address, path) = if named {
             let address = SocketAddr::from(([127, 0, 0, 1], port));
             server.wait_for_port(address)?;
@@ -95,14 +102,15 @@ impl TargetArgs {
         } else {
             parse_url(&server.wait_for_url(&urls)?)?
         };
+        let pid = server.child().id();
         let follows = command.contains("{admin}").then(|| format!("http://127.0.0.1:{admin}/metrics"));
         Ok(Target {
             address,
             path,
-            pid: Some(server.child.id()),
+            pid: Some(pid),
             cores: core_list(&self.server_core).map(|cores| cores.len()),
             metrics: self.metrics.clone().or(follows),
-            _server: Some(server),
+            server: Some(server),
         })
     }
 
@@ -126,21 +134,16 @@ impl TargetArgs {
 }
 
 impl Target {
-    /// The server's count of system calls that entered a ring, if it has a page that says so.
-    pub(crate) fn ring_enters(&self) -> Option<u64> {
-        let page = fetch(self.metrics.as_deref()?).map_err(|error| eprintln!("metrics: {error:#}")).ok()?;
-        let mut values =
-            page.lines().filter(|line| line.starts_with("longwire_ring_enters_total")).peekable();
-        values.peek()?;
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // counters are whole and positive
-        Some(values.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() as u64)
+    /// How the server ended, if it was started here and has ended by itself.
+    pub(crate) fn ended(&self) -> Option<String> {
+        self.server.as_ref()?.ended()
     }
 }
 
 /// A server started here.
 #[derive(Debug)]
 struct Spawned {
-    child: Child,
+    child: Mutex<Child>,
 }
 
 impl Spawned {
@@ -156,14 +159,24 @@ impl Spawned {
         }
         command.arg("env");
         command.args(words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // Ctrl-C goes to the group of the terminal: the server is still to be measured then.
+        command.process_group(0);
         let mut child = command.spawn().with_context(|| format!("starting {line}"))?;
         let (found, urls) = channel();
         watch(child.stdout.take(), found.clone());
         watch(child.stderr.take(), found);
-        Ok((Self { child }, urls))
+        Ok((Self { child: Mutex::new(child) }, urls))
     }
 
-    fn wait_for_port(&mut self, address: SocketAddr) -> anyhow::Result<()> {
+    fn child(&self) -> MutexGuard<'_, Child> {
+        self.child.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn ended(&self) -> Option<String> {
+        self.child().try_wait().ok().flatten().map(|status| status.to_string())
+    }
+
+    fn wait_for_port(&self, address: SocketAddr) -> anyhow::Result<()> {
         let since = Instant::now();
         while TcpStream::connect(address).is_err() {
             self.still_there()?;
@@ -173,7 +186,7 @@ impl Spawned {
         Ok(())
     }
 
-    fn wait_for_url(&mut self, urls: &Receiver<String>) -> anyhow::Result<String> {
+    fn wait_for_url(&self, urls: &Receiver<String>) -> anyhow::Result<String> {
         let since = Instant::now();
         loop {
             if let Ok(url) = urls.recv_timeout(Duration::from_millis(50)) {
@@ -184,24 +197,23 @@ impl Spawned {
         }
     }
 
-    fn still_there(&mut self) -> anyhow::Result<()> {
-        match self.child.try_wait()? {
-            Some(status) => bail!("the server ended: {status}"),
-            None => Ok(()),
-        }
+    fn still_there(&self) -> anyhow::Result<()> {
+        ensure!(!interrupt::requested(), "interrupted before the server was there");
+        self.ended().map_or(Ok(()), |how| bail!("the server ended: {how}"))
     }
 }
 
 impl Drop for Spawned {
     fn drop(&mut self) {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let mut child = self.child();
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         // Errors here mean that it is gone already.
         let _ = pid.map(|pid| kill_process(pid, Signal::TERM));
         let since = Instant::now();
-        while matches!(self.child.try_wait(), Ok(None)) {
+        while matches!(child.try_wait(), Ok(None)) {
             if since.elapsed() > STOP {
-                let _ = self.child.kill();
-                let _ = self.child.wait();
+                let _ = child.kill();
+                let _ = child.wait();
                 return;
             }
             std::thread::sleep(Duration::from_millis(10));
@@ -262,17 +274,6 @@ fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
-fn fetch(url: &str) -> anyhow::Result<String> {
-    let rest = url.strip_prefix("http://").context("only http:// is spoken here")?;
-    let (host, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
-    let mut stream = TcpStream::connect(host)?;
-    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
-    let mut page = String::new();
-    stream.take(1 << 20).read_to_string(&mut page)?;
-    Ok(page)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -285,24 +286,5 @@ mod tests {
         assert!(parse_url("http://127.0.0.1:1/").is_err());
         assert_eq!(core_list("0,2-3"), Some(vec![0, 2, 3]));
         assert_eq!(core_list("any"), None);
-    }
-
-    #[test]
-    fn ring_enters_are_summed_over_cores() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/metrics", listener.local_addr().unwrap());
-        let server = std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut request = [0; 512];
-            let _ = stream.read(&mut request).unwrap();
-            let page =
-                "longwire_ring_enters_total{core=\"0\"} 5\nlongwire_ring_enters_total{core=\"1\"} 7\nx 1\n";
-            write!(stream, "HTTP/1.0 200 OK\r\n\r\n{page}").unwrap();
-        });
-        let address = SocketAddr::from(([127, 0, 0, 1], 1));
-        let metrics = Some(url);
-        let target = Target { address, path: "/".into(), pid: None, cores: None, metrics, _server: None };
-        assert_eq!(target.ring_enters(), Some(12));
-        server.join().unwrap();
     }
 }

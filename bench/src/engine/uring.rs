@@ -63,6 +63,9 @@ impl<'a> Engine<'a> {
             let busy = self.reap(driver)?;
             self.tell_ends(driver);
             self.io.start_sends();
+            if next == Next::Spin {
+                bump(&self.io.tallies.spun, 1);
+            }
             if !busy {
                 self.demote();
                 self.sleep(next)?;

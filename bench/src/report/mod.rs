@@ -8,6 +8,7 @@ use crate::ledger::Faults;
 use crate::procstat::{self, Usage};
 use crate::scenario::common::Book;
 use crate::scenario::{Measured, Run};
+use crate::verdict::Evidence;
 pub(crate) use data::{Course, CurvePoint, Heat, Memory, MemoryAt, Moment, Slice};
 use serde::{Deserialize, Serialize};
 pub(crate) use spread::Spread;
@@ -69,6 +70,9 @@ pub(crate) struct Report {
     pub(crate) version: String,
     /// Ended before its time: what it has is here.
     pub(crate) interrupted: bool,
+    /// Why it could not be what was asked for, if it could not.
+    #[serde(default)]
+    pub(crate) called_off: Option<String>,
     /// Why the generator itself was too slow for the latencies to be the server's, if it was.
     pub(crate) late: Option<String>,
     pub(crate) seconds: f64,
@@ -92,7 +96,7 @@ pub(crate) struct Report {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) disturbed: Option<Disturbed>,
     pub(crate) faults: Faults,
-    pub(crate) failed_connections: usize,
+    pub(crate) failed_connections: u64,
     /// How many connections ended in which way that nobody asked for.
     #[serde(default)]
     pub(crate) failures: BTreeMap<String, u64>,
@@ -130,16 +134,24 @@ impl Table {
         };
         let frames = measured.deliveries + measured.acks;
         let enters = measured.ring_enters.filter(|_| measured.deliveries > 0);
+        let saturated = saturated(&measured, run.target.cores.unwrap_or(1), run.shares.len());
+        let evidence = Evidence {
+            latency: latency.quantiles(),
+            lag: lag.quantiles(),
+            sent: measured.sent,
+            saturated: !measured.spun && generator_full(&measured, run.shares.len()),
+        };
         Report {
             format: FORMAT,
             scenario: self.scenario.to_owned(),
             workload: self.workload,
             machine: procstat::machine(),
             command: shell_words::join(std::env::args()),
-            started: 0.0,
+            started: measured.started,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            interrupted: false,
-            late: None,
+            interrupted: measured.interrupted,
+            called_off: measured.called_off,
+            late: evidence.late(),
             seconds: measured.seconds,
             sent: measured.sent,
             deliveries: measured.deliveries,
@@ -148,28 +160,34 @@ impl Table {
             server_cpu_us_per_delivery: per(measured.server, measured.deliveries),
             server_cpu_us_per_frame: per(measured.server, frames),
             generator_cpu_us_per_delivery: per(measured.generator, measured.deliveries),
-            saturated: saturated(&measured, run.target.cores.unwrap_or(1), run.shares.len()),
+            saturated,
             server: measured.server,
             generator: measured.generator,
-            ring_enters_per_delivery: enters.map(|enters| enters as f64 / measured.deliveries as f64),
+            ring_enters_per_delivery: enters.map(|enters| enters / measured.deliveries as f64),
             latency_us: latency.quantiles(),
             lag_us: lag.quantiles(),
             idle: None,
             disturbed: None,
             faults: measured.faults,
             failed_connections: measured.failed,
-            failures: BTreeMap::new(),
+            failures: measured.failures,
             server_errors: measured.errors,
             notes: measured.notes,
-            course: measured.course,
+            course: Course { latency: latency.curve(), lag: lag.curve(), ..measured.course },
         }
     }
 }
 
+fn full(usage: Usage, cores: usize) -> bool {
+    usage.wanted_percent() >= SATURATED * cores as f64
+}
+
+fn generator_full(measured: &Measured, threads: usize) -> bool {
+    measured.generator.is_some_and(|usage| full(usage, threads))
+}
+
 fn saturated(measured: &Measured, server_cores: usize, threads: usize) -> Saturated {
-    let full = |usage: Usage, cores: usize| usage.wanted_percent() >= SATURATED * cores as f64;
-    let generator = measured.generator.is_some_and(|usage| full(usage, threads));
-    match (measured.server.map(|usage| full(usage, server_cores)), generator) {
+    match (measured.server.map(|usage| full(usage, server_cores)), generator_full(measured, threads)) {
         (None, _) => Saturated::Unknown,
         (Some(true), true) => Saturated::Both,
         (Some(true), false) => Saturated::Server,
@@ -181,6 +199,7 @@ fn saturated(measured: &Measured, server_cores: usize, threads: usize) -> Satura
 impl Report {
     /// Whether every message arrived once, in order, on connections that lived.
     pub(crate) fn clean(&self) -> bool {
-        self.faults.none() && self.failed_connections == 0 && self.server_errors == 0
+        let whole = self.failed_connections == 0 && self.server_errors == 0 && self.called_off.is_none();
+        self.faults.none() && whole
     }
 }

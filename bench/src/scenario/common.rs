@@ -157,17 +157,21 @@ impl<'a> Book<'a> {
 
     /// Records how late an open loop's message left.
     pub(crate) fn left(&mut self, intended: u64) {
+        let lag = self.control.now().saturating_sub(intended);
+        self.tallies.lag.record(lag);
         if self.control.phase(intended) == Phase::Measure {
-            self.lag.record(self.control.now().saturating_sub(intended));
+            self.lag.record(lag);
         }
     }
 
     /// Counts a delivery, and its latency when it was meant for the window.
     pub(crate) fn delivered(&mut self, intended: u64, now: u64) {
+        let latency = now.saturating_sub(intended);
         bump(&self.tallies.delivered, 1);
+        self.tallies.latency.record(latency);
         if self.control.phase(intended) == Phase::Measure {
-            let latency = if self.disturbed(intended) { &mut self.second } else { &mut self.latency };
-            latency.record(now.saturating_sub(intended));
+            let kept = if self.disturbed(intended) { &mut self.second } else { &mut self.latency };
+            kept.record(latency);
         }
     }
 

@@ -1,0 +1,262 @@
+//! The thread beside those that measure: begins and ends the parts of a run, looks at both sides at the window's ends,
+//! closes the moments and shows how it goes. Knows no workload.
+use super::{Measured, Run};
+use crate::control::{Control, Phase};
+use crate::interrupt;
+use crate::limits::{SETTLE_FROM, SETTLE_SECONDS, SETUP_SECONDS};
+use crate::procstat::{self, Sample};
+use crate::progress::{Glance, Progress, Stage};
+use crate::report::{Memory, MemoryAt};
+use crate::scrape::Page;
+use crate::timeline::Timeline;
+use std::time::{Duration, Instant};
+
+/// Longest sleep between two looks at the clock and the keyboard: while something is waited for, and in the window.
+const NAP: Duration = Duration::from_millis(5);
+const WINDOW_NAP: Duration = Duration::from_millis(50);
+
+/// Both sides before the first connection.
+pub(super) struct Before {
+    server: Option<Sample>,
+    memory: MemoryAt,
+}
+
+/// Both sides and the counters at one moment.
+struct Look {
+    at: Instant,
+    server: Option<Sample>,
+    generator: Option<Sample>,
+    sent: u64,
+    deliveries: u64,
+    acks: u64,
+}
+
+/// The one who watches.
+pub(super) struct Watch<'a> {
+    run: &'a Run<'a>,
+    control: &'a Control,
+    before: Before,
+    /// Connections that may fail during the set-up.
+    spare: u64,
+    timeline: Timeline<'a>,
+    progress: Progress,
+    interrupted: bool,
+    /// When the present stage began.
+    since: u64,
+}
+
+impl Before {
+    pub(super) fn of(run: &Run<'_>) -> Self {
+        let server = run.target.pid.and_then(Sample::exact);
+        Self { memory: memory(server.as_ref(), 0), server }
+    }
+}
+
+impl<'a> Watch<'a> {
+    pub(super) fn new(run: &'a Run<'a>, before: Before, spare: u64) -> Self {
+        Self {
+            run,
+            control: run.control,
+            before,
+            spare,
+            timeline: Timeline::new(run.control, run.target.pid),
+            progress: Progress::new(run.args.quiet),
+            interrupted: false,
+            since: run.control.now(),
+        }
+    }
+
+    /// Sees a run through all its parts, until every thread that measures has left.
+    pub(super) fn through(mut self) -> Measured {
+        let rss_half = self.set_up();
+        let mut measured = if self.control.over() { Measured::default() } else { self.load() };
+        let plateau = self.memory(self.control.connected());
+        measured.connected = plateau.connections;
+        self.control.finish();
+        let threads = self.control.threads();
+        self.pass(Stage::Closing, |control| if control.left() < threads { u64::MAX } else { 0 });
+        let after = self.settled();
+        measured.rss_before = self.before.server.as_ref().map(|sample| sample.rss);
+        measured.rss_half = rss_half;
+        measured.interrupted = self.interrupted;
+        let past = self.timeline.finish();
+        measured.course.memory = Some(Memory { before: self.before.memory, plateau, after });
+        (measured.course.moments, measured.course.heat) = (past.moments, past.heat);
+        measured.course.slices = past.slices;
+        measured
+    }
+
+    /// Waits for everyone to be signed in; on the way looks at the server's memory once, half-way.
+    fn set_up(&mut self) -> Option<(u64, u64)> {
+        let connections = self.connections();
+        let patience = self.patience();
+        let mut half = None;
+        while self.control.ready() < self.run.shares.len() && !self.control.over() {
+            if self.control.failed() > self.spare {
+                let failed = self.control.failed();
+                self.control.call_off(&format!(
+                    "{failed} of {connections} connections failed while they were set up"
+                ));
+            } else if self.control.now() - self.since > patience {
+                self.control.call_off(&format!(
+                    "not all of {connections} connections were open, signed in and heard after {} s",
+                    patience / 1_000_000_000
+                ));
+            }
+            let opened = self.control.total(|tallies| &tallies.opened);
+            if half.is_none() && opened >= connections / 2 {
+                half = self.run.target.pid.and_then(procstat::rss).map(|rss| (opened, rss));
+            }
+            self.tick(Stage::SettingUp, u64::MAX);
+            std::thread::sleep(NAP);
+        }
+        half
+    }
+
+    /// Nanoseconds for everyone to be set up.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // seconds of a set-up
+    fn patience(&self) -> u64 {
+        let connections = self.connections();
+        let paced = self.run.args.pace(1).map_or(0, |pace| (connections as f64 / pace) as u64);
+        (SETUP_SECONDS + connections / 1000 + paced) * 1_000_000_000
+    }
+
+    /// From the beginning of the load until nothing is on its way any more.
+    fn load(&mut self) -> Measured {
+        let ready = self.run.target.pid.and_then(Sample::of);
+        let setup = self.before.server.as_ref().zip(ready.as_ref());
+        let setup_cpu = setup.map(|(before, ready)| ready.since(before).cpu);
+        self.control.begin();
+        let window = |control: &Control| control.measured().unwrap_or((0, 0));
+        self.pass(Stage::WarmingUp, |control| window(control).0);
+        // The page is asked for outside the window: answering it is no part of the workload.
+        let page_before = self.page();
+        let start = self.look();
+        self.pass(Stage::Measuring, |control| window(control).1);
+        let end = self.look();
+        let page = page_before.zip(self.page());
+        let threads = self.control.threads();
+        self.pass(Stage::Draining, |control| {
+            // Drivers say so themselves when nothing is on its way; they are done when they are ready twice.
+            let over = control.ready() >= 2 * threads || control.phase(control.now()) == Phase::Over;
+            if over { 0 } else { u64::MAX }
+        });
+        let usage = |(end, start): (&Sample, &Sample)| end.since(start);
+        let mut measured = Measured {
+            seconds: end.at.duration_since(start.at).as_secs_f64(),
+            sent: end.sent - start.sent,
+            deliveries: end.deliveries - start.deliveries,
+            acks: end.acks - start.acks,
+            server: end.server.as_ref().zip(start.server.as_ref()).map(usage),
+            generator: end.generator.as_ref().zip(start.generator.as_ref()).map(usage),
+            setup_cpu,
+            ..Measured::default()
+        };
+        if let Some((before, after)) = page {
+            let enters = |page: &Page| page.total("longwire_ring_enters_total");
+            measured.ring_enters = enters(&after).zip(enters(&before)).map(|(after, before)| after - before);
+            measured.course.server_counters = after.since(&before);
+        }
+        measured
+    }
+
+    /// Goes on until the time that `until` says, which may change as the run does.
+    fn pass(&mut self, stage: Stage, until: impl Fn(&Control) -> u64) {
+        self.since = self.control.now();
+        loop {
+            let end = until(self.control);
+            self.tick(stage, end);
+            let now = self.control.now();
+            if now >= end || (self.control.over() && stage != Stage::Closing) {
+                return;
+            }
+            let nap = if end == u64::MAX { NAP } else { WINDOW_NAP };
+            let next = end.min(self.timeline.due()).saturating_sub(now);
+            std::thread::sleep(nap.min(Duration::from_nanos(next)));
+        }
+    }
+
+    /// What is to be done every now and then.
+    fn tick(&mut self, stage: Stage, end: u64) {
+        if interrupt::requested() && !self.interrupted {
+            self.interrupted = true;
+            self.progress.say("interrupted: the report of what there is follows; once more ends at once");
+            self.control.stop_early();
+        }
+        if self.control.now() >= self.timeline.due() {
+            self.timeline.turn();
+        }
+        let (run, control, since) = (self.run, self.control, self.since);
+        let last = self.timeline.last();
+        self.progress.show(|| {
+            let per_second = |count: u64| last.map_or(0.0, |last| count as f64 / last.seconds.max(1e-9));
+            let connections = run.shares.iter().sum::<usize>() as u64;
+            let (connected, now) = (control.connected(), control.now());
+            let known = end != u64::MAX;
+            let passed = now.saturating_sub(since) as f64 / end.saturating_sub(since).max(1) as f64;
+            Glance {
+                stage,
+                connected,
+                connections,
+                sent: last.map_or(0.0, |last| per_second(last.sent)),
+                delivered: last.map_or(0.0, |last| per_second(last.delivered)),
+                p99: last.and_then(|last| last.latency).map(|latency| latency.p99 / 1e3),
+                errors: control.total(|tallies| &tallies.errors) + control.failed(),
+                share: if known { passed } else { connected as f64 / connections as f64 }.min(1.0),
+                left: known.then(|| Duration::from_nanos(end.saturating_sub(now))),
+            }
+        });
+    }
+
+    /// Memory when the kernel has taken the sockets back, as far as that is worth waiting for.
+    fn settled(&mut self) -> MemoryAt {
+        let until = self.control.now() + SETTLE_SECONDS * 1_000_000_000;
+        let (mut least, mut steady) = (u64::MAX, 0);
+        while self.connections() > SETTLE_FROM
+            && !self.interrupted
+            && self.control.now() < until
+            && steady < 4
+        {
+            let slab = procstat::slab().unwrap_or(0);
+            // A two-hundredth is the noise of a machine at rest.
+            steady = if slab < least - least / 200 { 0 } else { steady + 1 };
+            least = least.min(slab);
+            let next = self.control.now() + 500_000_000;
+            self.pass(Stage::Closing, |_| next);
+        }
+        self.memory(0)
+    }
+
+    fn connections(&self) -> u64 {
+        self.run.shares.iter().sum::<usize>() as u64
+    }
+
+    fn page(&self) -> Option<Page> {
+        let page = Page::fetch(self.run.target.metrics.as_deref()?);
+        page.map_err(|error| self.control.note(&format!("metrics: {error:#}"))).ok()
+    }
+
+    fn memory(&self, connections: u64) -> MemoryAt {
+        memory(self.run.target.pid.and_then(Sample::exact).as_ref(), connections)
+    }
+
+    fn look(&self) -> Look {
+        Look {
+            generator: Sample::of(std::process::id()),
+            at: Instant::now(),
+            server: self.run.target.pid.and_then(Sample::exact),
+            sent: self.control.total(|tallies| &tallies.sent),
+            deliveries: self.control.total(|tallies| &tallies.delivered),
+            acks: self.control.total(|tallies| &tallies.acked),
+        }
+    }
+}
+
+fn memory(server: Option<&Sample>, connections: u64) -> MemoryAt {
+    MemoryAt {
+        connections,
+        server_rss: server.map(|sample| sample.rss),
+        generator_rss: procstat::rss(std::process::id()).unwrap_or(0),
+        slab: procstat::slab().unwrap_or(0),
+    }
+}

@@ -1,0 +1,90 @@
+//! Whether the latencies of a run are the server's, or the generator's own. Knows no socket and no workload.
+use crate::latency::Quantiles;
+
+/// From this lag on a generator is late whatever the latencies are, in µs at p99.
+const LAG_US: f64 = 1_000.0;
+/// From this share of the latency on the lag is a part of it that cannot be left out, at p99.
+const LAG_SHARE: f64 = 0.2;
+/// Share of the messages meant for the window that have to leave within it.
+const SENT_SHARE: f64 = 0.99;
+
+/// What is known about the generator's own part.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Evidence {
+    pub(crate) latency: Option<Quantiles>,
+    /// In an open loop.
+    pub(crate) lag: Option<Quantiles>,
+    /// Messages that left within the measured window.
+    pub(crate) sent: u64,
+    /// It ran or waited for its cores all the time, and not because it was told to spin.
+    pub(crate) saturated: bool,
+}
+
+impl Evidence {
+    /// Why the figures are partly the generator's, if they are. The strongest reason comes first; one is enough.
+    pub(crate) fn late(&self) -> Option<String> {
+        self.unsent().or_else(|| self.lagging()).or_else(|| self.overloaded())
+    }
+
+    /// An open loop's messages that left after their window: the rate was not reached.
+    fn unsent(&self) -> Option<String> {
+        let meant = self.lag?.count;
+        ((self.sent as f64) < meant as f64 * SENT_SHARE).then(|| {
+            let sent = self.sent;
+            format!("the generator sent {sent} of the {meant} messages meant for the measured time within it: the rate was not reached")
+        })
+    }
+
+    fn lagging(&self) -> Option<String> {
+        let lag = self.lag?.p99;
+        let share = lag / self.latency?.p99.max(1e-3);
+        (lag > LAG_US || share > LAG_SHARE).then(|| {
+            format!(
+                "the generator sent late, by {:.3} ms at p99, which is {:.0} % of the latency's p99: latencies are partly its own",
+                lag / 1e3,
+                100.0 * share.min(1.0)
+            )
+        })
+    }
+
+    fn overloaded(&self) -> Option<String> {
+        self.saturated.then(|| {
+            "the generator's cores were full: throughput is the generator's, and latencies are partly its own"
+                .to_owned()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn p99(p99: f64) -> Option<Quantiles> {
+        Some(Quantiles { count: 1000, p50: 1.0, p90: 1.0, p99, p999: p99, p9999: p99, max: p99 })
+    }
+
+    #[test]
+    fn lag_counts_by_its_share_of_the_latency_and_by_itself() {
+        let of =
+            |lag, latency| Evidence { lag: p99(lag), latency: p99(latency), sent: 1000, saturated: false };
+        assert_eq!(of(10.0, 100.0).late(), None);
+        assert!(of(30.0, 100.0).late().unwrap().contains("30 % of the latency"));
+        assert!(of(1_100.0, 100_000.0).late().unwrap().contains("1.100 ms"));
+        let closed = Evidence { latency: p99(100.0), ..Evidence::default() };
+        assert_eq!(closed.late(), None, "a closed loop has no intended times to miss");
+    }
+
+    #[test]
+    fn a_rate_that_was_not_reached_is_said_first() {
+        let evidence =
+            Evidence { lag: p99(5_000_000.0), latency: p99(5_000_000.0), sent: 900, saturated: true };
+        assert!(evidence.late().unwrap().contains("900 of the 1000"));
+        assert_eq!(Evidence { lag: p99(1.0), latency: p99(100.0), sent: 995, saturated: false }.late(), None);
+    }
+
+    #[test]
+    fn a_full_generator_is_named() {
+        let evidence = Evidence { saturated: true, ..Evidence::default() };
+        assert!(evidence.late().unwrap().contains("cores were full"));
+    }
+}

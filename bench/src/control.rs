@@ -327,7 +327,7 @@ mod tests {
     fn running(seconds: u64) -> Control {
         let second = Duration::from_secs(1);
         let window = Window { warmup: second, duration: Duration::from_secs(seconds), drain: second };
-        let control = Control::new(window, 1).unwrap();
+        let control = Control::new(window, 1, Dialect::named("tutorial").unwrap()).unwrap();
         control.begin();
         control
     }
@@ -341,7 +341,7 @@ mod tests {
         assert_eq!((control.phase(to - 1), control.phase(to)), (Phase::Warmup, Phase::Drain));
         assert_eq!(control.phase(to + 1_000_000_000), Phase::Over);
         assert!(!control.over(), "what is on its way may arrive");
-        let idle = Control::new(control.window(), 1).unwrap();
+        let idle = Control::new(control.window(), 1, Dialect::named("tutorial").unwrap()).unwrap();
         idle.stop_early();
         assert!(idle.over(), "without a load there is nothing to wait for");
     }

@@ -3,6 +3,7 @@ mod cli;
 mod control;
 mod engine;
 mod interrupt;
+mod late;
 mod latency;
 mod ledger;
 mod limits;
@@ -15,7 +16,6 @@ mod scrape;
 mod sources;
 mod target;
 mod timeline;
-mod verdict;
 mod wire;
 
 use std::process::ExitCode;

@@ -222,13 +222,15 @@ fn seconds(ns: u64) -> f64 {
 mod tests {
     use super::*;
     use crate::engine::bump;
+    use crate::wire::dialect::Dialect;
     use hdrhistogram::Histogram;
     use hdrhistogram::serialization::Deserializer;
     use std::time::Duration;
 
     fn control() -> Control {
         let second = Duration::from_secs(1);
-        Control::new(Window { warmup: second, duration: 3 * second, drain: second }, 2).unwrap()
+        let window = Window { warmup: second, duration: 3 * second, drain: second };
+        Control::new(window, 2, Dialect::named("tutorial").unwrap()).unwrap()
     }
 
     #[test]

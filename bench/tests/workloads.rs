@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Fault, Kind, bench, serve};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A short run that pins nothing.
 const SHORT: [&str; 6] =
@@ -117,7 +117,7 @@ fn broadcasts_fall_into_every_other_slice() {
 
 #[test]
 fn a_server_that_is_not_there_is_named() {
-    let (code, report, said) = bench(&["pairs", "--users=2", "--core=any", "--url", "ws://127.0.0.1:9/"]);
-    assert_eq!((code, report), (1, Value::Null));
-    assert!(said.contains("refused"), "{said}");
+    let (code, report, _) = bench(&["pairs", "--users=2", "--core=any", "--url", "ws://127.0.0.1:9/"]);
+    assert_eq!((code, &report["failures"]), (1, &json!({"refused": 2})), "{report}");
+    assert!(report["called_off"].as_str().unwrap().contains("2 of 2"), "{report}");
 }

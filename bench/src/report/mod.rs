@@ -3,12 +3,12 @@ mod data;
 mod spread;
 mod text;
 
+use crate::late::Evidence;
 use crate::latency::{Latency, Quantiles};
 use crate::ledger::Faults;
 use crate::procstat::{self, Usage};
 use crate::scenario::common::Book;
 use crate::scenario::{Measured, Run};
-use crate::verdict::Evidence;
 pub(crate) use data::{Course, CurvePoint, Heat, Memory, MemoryAt, Moment, Slice};
 use serde::{Deserialize, Serialize};
 pub(crate) use spread::Spread;
@@ -139,7 +139,7 @@ impl Table {
             latency: latency.quantiles(),
             lag: lag.quantiles(),
             sent: measured.sent,
-            saturated: !measured.spun && generator_full(&measured, run.shares.len()),
+            saturated: generator_full(&measured, run.shares.len()),
         };
         Report {
             format: FORMAT,
@@ -183,7 +183,8 @@ fn full(usage: Usage, cores: usize) -> bool {
 }
 
 fn generator_full(measured: &Measured, threads: usize) -> bool {
-    measured.generator.is_some_and(|usage| full(usage, threads))
+    // One that spins is busy whatever there is to do; whether it keeps up is seen by its lag alone.
+    !measured.spun && measured.generator.is_some_and(|usage| full(usage, threads))
 }
 
 fn saturated(measured: &Measured, server_cores: usize, threads: usize) -> Saturated {

@@ -2,7 +2,7 @@
 use super::common::Book;
 use super::entry::user_name;
 use crate::control::{Control, Phase};
-use crate::engine::{ConnId, Driver, Io, Next};
+use crate::engine::{After, ConnId, Driver, End, Io, Next};
 use crate::ledger::{Faults, Stream};
 use crate::wire::dialect::{Answer, To};
 use crate::wire::marker::{self, Kind};
@@ -170,6 +170,12 @@ impl Driver for Crowd<'_> {
             }
             _ => {}
         }
+    }
+
+    fn closed(&mut self, _: &mut Io<'_>, conn: ConnId, _: &End) -> After {
+        // Nobody is to wait for it any more.
+        self.hear(conn);
+        After::Fail
     }
 
     fn turn(&mut self, io: &mut Io<'_>, now: u64) -> Next {

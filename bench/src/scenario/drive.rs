@@ -46,7 +46,7 @@ impl Run<'_> {
         measured.failed = self.control.failed();
         measured.failures = self.control.failures();
         measured.errors = self.control.total(|tallies| &tallies.errors);
-        measured.notes = self.control.notes();
+        measured.notes = measured.called_off.iter().cloned().chain(self.control.notes()).collect();
         let foreign = self.control.total(|tallies| &tallies.foreign);
         if foreign > 0 {
             measured.notes.push(format!("{foreign} messages of another run came, and were not counted"));

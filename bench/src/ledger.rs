@@ -76,6 +76,8 @@ impl Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashSet;
 
     fn booked(arrivals: &[u32], sent: u32) -> Faults {
         let (mut stream, mut faults) = (Stream::default(), Faults::default());
@@ -117,5 +119,46 @@ mod tests {
     fn losses_past_the_bound_are_still_counted() {
         let sent = u32::try_from(MISSING_MAX).unwrap() * 3;
         assert_eq!(booked(&[0, sent - 1], sent).lost, u64::from(sent) - 2);
+    }
+
+    /// The same by the words of [`Faults`], with everything that ever came kept.
+    fn model(arrivals: &[u32], sent: u32) -> Faults {
+        let (mut seen, mut faults) = (HashSet::new(), Faults::default());
+        for &seq in arrivals {
+            let late = seen.iter().any(|&other| other > seq);
+            if !seen.insert(seq) {
+                faults.duplicated += 1;
+            } else if late {
+                faults.reordered += 1;
+            }
+        }
+        faults.lost = (0..sent).filter(|seq| !seen.contains(seq)).count() as u64;
+        faults
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Any messages, in any order, any number of times.
+        #[test]
+        fn whatever_comes_is_booked_as_the_model_does(arrivals in prop::collection::vec(0_u32..40, 0..120)) {
+            prop_assert_eq!(booked(&arrivals, 40), model(&arrivals, 40));
+        }
+
+        /// A long stream as a bad network makes it: each message dropped, doubled or late, now and then.
+        #[test]
+        fn a_long_stream_is_booked_as_the_model_does(
+            fates in prop::collection::vec(prop_oneof![20 => Just((1, 0)), 1 => Just((0, 0)), 1 => Just((2, 30)), 1 => (Just(1), 1_u32..50)], 1..600)
+        ) {
+            // Each copy's place: its own number, moved back by its lateness.
+            let mut copies: Vec<(u32, u32)> = Vec::new();
+            for (seq, &(times, late)) in (0_u32..).zip(&fates) {
+                copies.extend((0..times).map(|copy| (seq + late * (copy + times % 2), seq)));
+            }
+            copies.sort_by_key(|&(place, _)| place);
+            let arrivals: Vec<u32> = copies.into_iter().map(|(_, seq)| seq).collect();
+            let sent = u32::try_from(fates.len()).unwrap();
+            prop_assert_eq!(booked(&arrivals, sent), model(&arrivals, sent));
+        }
     }
 }

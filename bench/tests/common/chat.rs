@@ -30,12 +30,16 @@ pub(crate) struct Builder {
     kind: Kind,
     faults: Faults,
     late: Lateness,
+    deaf: Option<(usize, Duration)>,
 }
 
 struct State {
     kind: Kind,
     faults: Mutex<Faults>,
     outlet: Outlet,
+    /// From this message of the workload on, nothing is read for so long.
+    deaf: Option<(usize, Duration)>,
+    deaf_until: Mutex<Option<Instant>>,
     users: Mutex<HashMap<String, Sink>>,
     groups: Mutex<HashMap<String, Vec<(String, Sink)>>>,
     /// Connections of an echo server.
@@ -59,7 +63,16 @@ pub(crate) fn serve(kind: Kind, fault: Fault) -> String {
 
 impl Server {
     pub(crate) fn of(kind: Kind) -> Builder {
-        Builder { kind, faults: Faults::none(), late: Lateness::default() }
+        Builder { kind, faults: Faults::none(), late: Lateness::default(), deaf: None }
+    }
+
+    /// Waits until so many messages of the workload have come.
+    pub(crate) fn wait_for(&self, messages: usize) {
+        let since = Instant::now();
+        while self.state.arrivals.lock().unwrap().len() < messages {
+            assert!(since.elapsed() < Duration::from_secs(60), "{messages} messages never came");
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -104,6 +117,12 @@ impl Builder {
         self
     }
 
+    /// Once, after so many messages, nothing is read for `length`.
+    pub(crate) fn deaf(mut self, after: usize, length: Duration) -> Self {
+        self.deaf = Some((after, length));
+        self
+    }
+
     /// Starts it on a free port.
     pub(crate) fn start(self) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -112,6 +131,8 @@ impl Builder {
             kind: self.kind,
             faults: Mutex::new(self.faults),
             outlet: Outlet::new(self.late),
+            deaf: self.deaf,
+            deaf_until: Mutex::default(),
             users: Mutex::default(),
             groups: Mutex::default(),
             everyone: Mutex::default(),
@@ -147,6 +168,7 @@ fn connection(stream: TcpStream, state: &State) {
         if let Some(mark) = Mark::find(&text).filter(|mark| mark.kind == 'w') {
             state.arrivals.lock().unwrap().push((came, mark));
         }
+        state.be_deaf();
         if state.kind == Kind::Echo {
             state.deliver(&sink, &sink, text.to_string());
         } else {
@@ -156,6 +178,16 @@ fn connection(stream: TcpStream, state: &State) {
 }
 
 impl State {
+    /// Sleeps as long as nothing is to be read.
+    fn be_deaf(&self) {
+        let Some((after, length)) = self.deaf else { return };
+        let until = (self.arrivals.lock().unwrap().len() >= after)
+            .then(|| *self.deaf_until.lock().unwrap().get_or_insert_with(|| Instant::now() + length));
+        if let Some(until) = until {
+            std::thread::sleep(until.saturating_duration_since(Instant::now()));
+        }
+    }
+
     fn answer(&self, sink: &Sink, value: &Value) {
         if self.kind == Kind::Longwire {
             // serde_json sorts keys; Longwire writes its `type` first.

@@ -49,8 +49,12 @@ impl Outcome {
     }
 }
 
-/// Starts a run; whoever starts it waits for it with [`finish`].
+/// Starts a run pinned to no core; whoever starts it waits for it with [`finish`].
 pub(crate) fn start(arguments: &[&str]) -> Child {
+    spawn(&[arguments, &["--core=any"]].concat())
+}
+
+fn spawn(arguments: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_longwire-bench"))
         .args(arguments)
         .arg("--json")
@@ -93,11 +97,11 @@ pub(crate) fn finish(mut child: Child) -> Outcome {
 
 /// Runs `longwire-bench` with these arguments, pinned to no core.
 pub(crate) fn run(arguments: &[&str]) -> Outcome {
-    finish(start(&[arguments, &["--core=any"]].concat()))
+    finish(start(arguments))
 }
 
 /// Runs `longwire-bench` and gives its exit code, its report and what it said beside it.
 pub(crate) fn bench(arguments: &[&str]) -> (i32, Value, String) {
-    let Outcome { code, report, said, .. } = finish(start(arguments));
+    let Outcome { code, report, said, .. } = finish(spawn(arguments));
     (code, report, said)
 }

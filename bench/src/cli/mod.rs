@@ -2,7 +2,7 @@
 mod file;
 
 use crate::report::Report;
-use crate::scenario::{broadcast, echo, group, idle, pairs, versus};
+use crate::scenario::{broadcast, echo, groups, idle, pairs, versus};
 use crate::target::TargetArgs;
 use anyhow::{Context, bail};
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -55,9 +55,18 @@ enum Scenario {
     /// intended time of a message to its arrival at the partner.
     #[command(mut_arg("rate", |rate| rate.default_value("5000")))]
     Pairs(On<pairs::PairsArgs>),
+    /// Groups, in each of which some members write and all the others read
+    ///
+    /// So many groups of so many members, each user in one or several of them. In each group the writers write in turn, --rate
+    /// messages a second in each group; a message's latency is measured once for each member that it reaches. The
+    /// ledger is kept for each receiver, sender and group.
+    #[command(mut_arg("rate", |rate| rate.default_value("5").help("Open loop: messages a second in each group")))]
+    Groups(On<groups::GroupsArgs>),
     /// One publisher and a group of everyone
+    ///
+    /// The fan-out alone: each message of the one publisher goes to all the other members.
     #[command(mut_arg("rate", |rate| rate.default_value("10")))]
-    Group(On<group::GroupArgs>),
+    Group(On<groups::GroupArgs>),
     /// Signed-in connections at rest: memory, CPU, context switches
     ///
     /// Opens so many connections, signs each in, lets each send and receive once, and then holds them. What the server's and the
@@ -107,7 +116,8 @@ pub(crate) fn run() -> anyhow::Result<bool> {
 fn one(scenario: &Scenario) -> anyhow::Result<Report> {
     match scenario {
         Scenario::Pairs(on) => pairs::run(&on.target, &on.options),
-        Scenario::Group(on) => group::run(&on.target, &on.options),
+        Scenario::Groups(on) => groups::run(&on.target, &on.options),
+        Scenario::Group(on) => groups::run_one(&on.target, &on.options),
         Scenario::Idle(on) => idle::run(&on.target, &on.options),
         Scenario::Echo(on) => echo::run(&on.target, &on.options),
         Scenario::Broadcast(on) => broadcast::run(&on.target, &on.options),

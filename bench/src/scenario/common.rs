@@ -96,6 +96,8 @@ pub(crate) struct Book<'a> {
     ids: Ids,
     /// Which of its messages each connection has an ack for, as far as there are any.
     acks: Vec<Stream>,
+    /// Where a connection writes under several numbers: how many numbers there are, and acks are kept by them.
+    ack_senders: usize,
     announced: u8,
     /// A slice's nanoseconds; 0: the window is whole.
     slice: u64,
@@ -112,9 +114,16 @@ impl<'a> Book<'a> {
             faults: Faults::default(),
             ids: Ids::new(control.run()),
             acks: Vec::new(),
+            ack_senders: 0,
             announced: 0,
             slice: 0,
         }
+    }
+
+    /// Keeps acks by the sender's number, of which there are so many, and not by connection.
+    pub(crate) fn acks_by_sender(mut self, senders: usize) -> Self {
+        self.ack_senders = senders;
+        self
     }
 
     /// Cuts the window into slices, the second of each two disturbed.
@@ -190,11 +199,12 @@ impl<'a> Book<'a> {
     /// Counts each message's first ack. (Their order is not looked at: nothing promises one.)
     pub(super) fn acked(&mut self, conn: ConnId, text: &[u8]) {
         let new = match self.ids.read(text) {
-            Acked::Work(seq) => {
-                if self.acks.len() <= conn {
-                    self.acks.resize_with(conn + 1, Stream::default);
+            Acked::Work { sender, seq } => {
+                let at = if self.ack_senders == 0 { conn } else { sender as usize % self.ack_senders };
+                if self.acks.len() <= at {
+                    self.acks.resize_with(at + 1, Stream::default);
                 }
-                self.acks[conn].arrived(seq, &mut Faults::default())
+                self.acks[at].arrived(seq, &mut Faults::default())
             }
             Acked::Probe => false,
             Acked::Unnamed => true,

@@ -5,9 +5,10 @@ pub(crate) mod crowd;
 mod drive;
 pub(crate) mod echo;
 mod entry;
-pub(crate) mod group;
+pub(crate) mod groups;
 pub(crate) mod idle;
 pub(crate) mod pairs;
+pub(crate) mod rooms;
 pub(crate) mod versus;
 mod watch;
 

@@ -14,7 +14,7 @@ pub(crate) struct Ids {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Acked {
     /// The sender's message with this count.
-    Work(u32),
+    Work { sender: u32, seq: u32 },
     /// Sent before the run, or by another one.
     Probe,
     /// It does not say.
@@ -35,9 +35,10 @@ impl Ids {
         while let Some(at) = text.get(from..).and_then(|rest| self.run.find(rest)) {
             from += at + 1;
             let Some(id) = from.checked_sub(2).and_then(|at| text.get(at..at + 24)) else { continue };
-            let Some(seq) = unhex(&id[8..16]).and(unhex(&id[16..])) else { continue };
+            let (Some(sender), Some(seq)) = (unhex(&id[8..16]), unhex(&id[16..])) else { continue };
             if id[0] == self.first {
-                return u32::try_from(seq).map_or(Acked::Unnamed, Acked::Work);
+                #[allow(clippy::cast_possible_truncation)] // eight digits are 32 bits
+                return Acked::Work { sender: sender as u32, seq: seq as u32 };
             }
             found = Acked::Probe;
         }
@@ -65,7 +66,7 @@ mod tests {
                 frame::mask(&mut text[8..], 0);
                 let sent: serde_json::Value = serde_json::from_slice(&text[8..]).unwrap();
                 let ack = format!(r#"{{"type":"ack","id":{},"time":1}}"#, sent["id"]);
-                let expected = if kind == Kind::Work { Acked::Work(seq) } else { Acked::Probe };
+                let expected = if kind == Kind::Work { Acked::Work { sender: 9, seq } } else { Acked::Probe };
                 assert_eq!(Ids::new(run).read(ack.as_bytes()), expected, "{ack} of {run:x}");
             }
         }

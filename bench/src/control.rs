@@ -69,6 +69,8 @@ pub(crate) struct Control {
     window: Window,
     /// Nanoseconds at which the load begins; 0 while it has not been set.
     start: AtomicU64,
+    /// Drivers: each says when it is set up, and when nothing of it is on its way. A thread may have several.
+    parts: AtomicUsize,
     ready: AtomicUsize,
     /// Threads that have ended, their connections closed.
     left: AtomicUsize,
@@ -97,6 +99,7 @@ impl Control {
             started: SystemTime::now(),
             window,
             start: AtomicU64::new(0),
+            parts: AtomicUsize::new(0),
             ready: AtomicUsize::new(0),
             left: AtomicUsize::new(0),
             stopped: AtomicU64::new(0),
@@ -169,14 +172,19 @@ impl Control {
         }
     }
 
-    /// One thread's connections are signed in.
-    pub(crate) fn thread_ready(&self) {
+    /// There is one driver more.
+    pub(crate) fn part_added(&self) {
+        self.parts.fetch_add(1, Release);
+    }
+
+    /// One driver's connections are signed in; the second time, nothing of it is on its way.
+    pub(crate) fn part_ready(&self) {
         self.ready.fetch_add(1, Release);
     }
 
-    /// How many threads are.
-    pub(crate) fn ready(&self) -> usize {
-        self.ready.load(Acquire)
+    /// Whether all drivers have said so so many times.
+    pub(crate) fn ready(&self, times: usize) -> bool {
+        self.ready.load(Acquire) >= times * self.parts.load(Acquire)
     }
 
     /// One thread has ended and closed its connections.

@@ -2,6 +2,7 @@
 use super::common::LoadArgs;
 use super::crowd::{Crowd, Speaker};
 use super::pairs::{Pairs, PairsArgs};
+use super::rest::RestArgs;
 use super::with_run;
 use crate::control::Window;
 use crate::engine::{ConnId, Driver, Io, Next};
@@ -46,7 +47,7 @@ pub(crate) fn run(args: &TargetArgs, options: &BroadcastArgs) -> anyhow::Result<
     );
     let window = Window { duration: slice * 2 * options.turns, ..load.window.window() };
     let payload = load.payload as usize;
-    let pair = PairsArgs { users: 2, ids: false, load };
+    let pair = PairsArgs { users: 2, ids: false, rest: RestArgs { idle: 0 }, load };
     with_run(args, window, &[2, options.connections], |run| {
         let mut pairs = Pairs::new(run.control, &pair, (0, 1), 0, 2);
         let range = (2, options.connections);

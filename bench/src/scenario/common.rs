@@ -105,6 +105,7 @@ pub(crate) struct Book<'a> {
 
 impl<'a> Book<'a> {
     pub(crate) fn new(control: &'a Control, thread: usize) -> Self {
+        control.part_added();
         Self {
             control,
             tallies: control.tallies(thread),
@@ -137,12 +138,12 @@ impl<'a> Book<'a> {
         self.slice > 0 && time >= from && (time - from) / self.slice % 2 == 1
     }
 
-    /// Says once that this thread is set up.
+    /// Says once that this driver is set up.
     pub(crate) fn ready(&mut self) {
         self.announce(1);
     }
 
-    /// Says once that nothing of this thread is under way any more.
+    /// Says once that nothing of this driver is under way any more.
     pub(crate) fn done(&mut self) {
         self.announce(2);
     }
@@ -150,7 +151,7 @@ impl<'a> Book<'a> {
     fn announce(&mut self, stage: u8) {
         if self.announced < stage {
             self.announced = stage;
-            self.control.thread_ready();
+            self.control.part_ready();
         }
     }
 
@@ -196,6 +197,7 @@ impl<'a> Book<'a> {
         }
         None
     }
+
     /// Counts each message's first ack. (Their order is not looked at: nothing promises one.)
     pub(super) fn acked(&mut self, conn: ConnId, text: &[u8]) {
         let new = match self.ids.read(text) {

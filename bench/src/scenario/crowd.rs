@@ -134,7 +134,7 @@ impl<'a> Crowd<'a> {
     }
 
     fn quiet(&self) -> bool {
-        let others = self.heard.len() as u64 - 1;
+        let others = (self.heard.len() as u64).saturating_sub(1);
         self.speaker.as_ref().is_none_or(|speaker| speaker.delivered >= u64::from(speaker.sent) * others)
     }
 }

@@ -2,6 +2,7 @@
 mod driver;
 
 use super::common::{Book, LoadArgs};
+use super::rest::{self, RestArgs};
 use super::rooms::Rooms;
 use super::{shares, with_run};
 use crate::report::{Report, Table};
@@ -29,6 +30,8 @@ pub(crate) struct GroupsArgs {
     #[arg(long)]
     pub(crate) ids: bool,
     #[command(flatten)]
+    pub(crate) rest: RestArgs,
+    #[command(flatten)]
     pub(crate) load: LoadArgs,
 }
 
@@ -48,7 +51,8 @@ pub(crate) struct GroupArgs {
 /// Runs `group`: one group, one publisher.
 pub(crate) fn run_one(args: &TargetArgs, options: &GroupArgs) -> anyhow::Result<Report> {
     let GroupArgs { members, ids, load } = options.clone();
-    let one = GroupsArgs { groups: 1, members, groups_per_user: 1, senders: 1, ids, load };
+    let rest = RestArgs { idle: 0 };
+    let one = GroupsArgs { groups: 1, members, groups_per_user: 1, senders: 1, ids, rest, load };
     let loop_kind = one.load.describe("group");
     let workload =
         format!("one publisher in a group of {members}, {} B payload, {loop_kind}", one.load.payload);
@@ -58,9 +62,10 @@ pub(crate) fn run_one(args: &TargetArgs, options: &GroupArgs) -> anyhow::Result<
 /// Runs `groups`.
 pub(crate) fn run(args: &TargetArgs, options: &GroupsArgs) -> anyhow::Result<Report> {
     let workload = format!(
-        "{} groups of {}, {} groups a user, {} members write, {} B payload, {} in each group",
+        "{} groups of {}{}, {} groups a user, {} members write, {} B payload, {} in each group",
         options.groups,
         options.members,
+        options.rest.describe(),
         options.groups_per_user,
         options.senders.min(options.members),
         options.load.payload,
@@ -95,7 +100,7 @@ fn measure(args: &TargetArgs, options: &GroupsArgs, table: Table) -> anyhow::Res
     );
     let shares = shares(rooms.users, 1, args.threads.clamp(1, rooms.users));
     let shared = Shared::new(rooms.groups);
-    with_run(args, options.load.window.window(), &shares, |run| {
+    with_run(args, options.load.window.window(), &options.rest.added(&shares), |run| {
         let mut first = 0;
         let drivers = (0..shares.len())
             .map(|part| {
@@ -110,9 +115,12 @@ fn measure(args: &TargetArgs, options: &GroupsArgs, table: Table) -> anyhow::Res
                 )
             })
             .collect();
-        let (mut measured, drivers) = run.drive(drivers)?;
+        let drivers = options.rest.beside(run, drivers, &shares);
+        let (mut measured, drivers) = run.drive_sparing(drivers, options.rest.spare())?;
+        rest::close(&drivers, &mut measured.faults);
+        let drivers: Vec<&Groups<'_>> = drivers.iter().map(|driver| &driver.first).collect();
         let mut sent = vec![0; rooms.groups * rooms.senders];
-        drivers.iter().for_each(|driver: &Groups<'_>| driver.tell(&mut sent));
+        drivers.iter().for_each(|driver| driver.tell(&mut sent));
         drivers.iter().for_each(|driver| driver.close(&sent, &mut measured.faults));
         Ok(table.with(run, measured, drivers.iter().map(|driver| &driver.book)))
     })

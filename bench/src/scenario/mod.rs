@@ -8,6 +8,7 @@ mod entry;
 pub(crate) mod groups;
 pub(crate) mod idle;
 pub(crate) mod pairs;
+mod rest;
 pub(crate) mod rooms;
 pub(crate) mod versus;
 mod watch;

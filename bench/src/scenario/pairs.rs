@@ -1,9 +1,10 @@
 //! Private messages between pairs of users. Knows no socket.
 use super::common::{Book, LoadArgs};
 use super::entry::user_name;
+use super::rest::{self, RestArgs, WithRest};
 use super::{Measured, Run, shares, with_run};
 use crate::control::Control;
-use crate::engine::{ConnId, Driver, Io, Next};
+use crate::engine::{After, ConnId, Driver, End, Io, Next};
 use crate::ledger::Stream;
 use crate::report::{Report, Table};
 use crate::schedule::Schedule;
@@ -27,6 +28,8 @@ pub(crate) struct PairsArgs {
     /// Give each message an `id`, so that the server acks it; both frames count
     #[arg(long)]
     pub(crate) ids: bool,
+    #[command(flatten)]
+    pub(crate) rest: RestArgs,
     #[command(flatten)]
     pub(crate) load: LoadArgs,
 }
@@ -61,7 +64,7 @@ pub(crate) fn run(args: &TargetArgs, options: &PairsArgs) -> anyhow::Result<Repo
     args.dialect.check_ids(options.ids)?;
     ensure!(options.users >= 2 && options.users.is_multiple_of(2), "--users must be an even number");
     let shares = shares(options.users, 2, args.threads.clamp(1, options.users / 2));
-    with_run(args, options.load.window.window(), &shares, |run| {
+    with_run(args, options.load.window.window(), &options.rest.added(&shares), |run| {
         let mut first = 0;
         let drivers = (0..shares.len())
             .map(|part| {
@@ -70,20 +73,25 @@ pub(crate) fn run(args: &TargetArgs, options: &PairsArgs) -> anyhow::Result<Repo
                 driver
             })
             .collect();
-        let (mut measured, drivers) = run.drive(drivers)?;
-        for driver in &drivers {
-            driver.close(&mut measured);
-        }
+        let drivers = options.rest.beside(run, drivers, &shares);
+        let (mut measured, drivers) = run.drive_sparing(drivers, options.rest.spare())?;
+        drivers.iter().for_each(|driver| driver.first.close(&mut measured));
+        rest::close(&drivers, &mut measured.faults);
         Ok(report(run, options, measured, &drivers))
     })
 }
 
-fn report(run: &Run<'_>, options: &PairsArgs, measured: Measured, drivers: &[Pairs<'_>]) -> Report {
+fn report(
+    run: &Run<'_>,
+    options: &PairsArgs,
+    measured: Measured,
+    drivers: &[WithRest<'_, Pairs<'_>>],
+) -> Report {
     let loop_kind = options.load.describe("pair");
     let acks = if options.ids { ", acked" } else { "" };
-    let workload =
-        format!("{} users in pairs, {} B payload{acks}, {loop_kind}", options.users, options.load.payload);
-    Table::new("pairs", workload).with(run, measured, drivers.iter().map(|driver| &driver.book))
+    let (users, payload, rest) = (options.users, options.load.payload, options.rest.describe());
+    let workload = format!("{users} users in pairs{rest}, {payload} B payload{acks}, {loop_kind}");
+    Table::new("pairs", workload).with(run, measured, drivers.iter().map(|driver| &driver.first.book))
 }
 
 impl<'a> Pairs<'a> {
@@ -212,6 +220,16 @@ impl<'a> Pairs<'a> {
 }
 
 impl Driver for Pairs<'_> {
+    fn closed(&mut self, _: &mut Io<'_>, conn: ConnId, end: &End) -> After {
+        // Connections at rest may fail, and the run goes on; it cannot go on without this one.
+        if !self.started && self.options.rest.spare() > 0 {
+            self.book
+                .control
+                .call_off(&format!("the connection of user {} failed: {end}", self.first + conn));
+        }
+        After::Fail
+    }
+
     fn path(&self, conn: ConnId) -> Option<String> {
         self.book.dialect().path(&self.users[conn].name, &self.users[conn ^ 1].name)
     }

@@ -96,7 +96,7 @@ impl<'a> Watch<'a> {
         let connections = self.connections();
         let patience = self.patience();
         let mut half = None;
-        while self.control.ready() < self.run.shares.len() && !self.control.over() {
+        while !self.control.ready(1) && !self.control.over() {
             if self.control.failed() > self.spare {
                 let failed = self.control.failed();
                 self.control.call_off(&format!(
@@ -143,10 +143,9 @@ impl<'a> Watch<'a> {
         self.pass(Stage::Measuring, |control| window(control).1);
         let end = self.look();
         let page = page_before.zip(self.page());
-        let threads = self.control.threads();
         self.pass(Stage::Draining, |control| {
             // Drivers say so themselves when nothing is on its way; they are done when they are ready twice.
-            let over = control.ready() >= 2 * threads || control.phase(control.now()) == Phase::Over;
+            let over = control.ready(2) || control.phase(control.now()) == Phase::Over;
             if over { 0 } else { u64::MAX }
         });
         let usage = |(end, start): (&Sample, &Sample)| end.since(start);

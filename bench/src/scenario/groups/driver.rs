@@ -3,7 +3,7 @@ use super::super::common::Book;
 use super::super::entry::user_name;
 use super::super::rooms::{Place, Rooms};
 use super::GroupsArgs;
-use crate::engine::{ConnId, Driver, Io, Next};
+use crate::engine::{After, ConnId, Driver, End, Io, Next};
 use crate::ledger::{Faults, Stream};
 use crate::schedule::Schedule;
 use crate::wire::dialect::{Answer, To};
@@ -334,6 +334,16 @@ fn group_name(run: u32, group: usize) -> String {
 }
 
 impl Driver for Groups<'_> {
+    fn closed(&mut self, _: &mut Io<'_>, conn: ConnId, end: &End) -> After {
+        // Connections at rest may fail, and the run goes on; it cannot go on without this one.
+        if !self.started && self.options.rest.spare() > 0 {
+            self.book
+                .control
+                .call_off(&format!("the connection of user {} failed: {end}", self.range.0 + conn));
+        }
+        After::Fail
+    }
+
     fn path(&self, conn: ConnId) -> Option<String> {
         let place = self.rooms.places(self.range.0 + conn).next()?;
         let group = group_name(self.book.control.run(), place.group);

@@ -1,0 +1,37 @@
+//! Connections at rest beside a workload are opened, signed in and held, and none of the workload's counts are theirs.
+#![allow(clippy::unwrap_used)] // helpers of a test fail the test
+mod common;
+
+use common::{Fault, Kind, run, serve};
+
+#[test]
+fn pairs_and_groups_beside_others_at_rest() {
+    let url = serve(Kind::Longwire, Fault::None);
+    for workload in [
+        &["pairs", "--users=4", "--rate=500"] as &[&str],
+        &["groups", "--groups=2", "--members=3", "--groups-per-user=1", "--senders=2", "--rate=100"],
+    ] {
+        for threads in ["--threads=1", "--threads=2"] {
+            let more = [
+                "--dialect=longwire",
+                "--idle=31",
+                "--warmup=50ms",
+                "--duration=400ms",
+                threads,
+                "--url",
+                &url,
+            ];
+            let outcome = run(&[workload, &more].concat());
+            assert_eq!(outcome.code, 0, "{outcome:?}");
+            let users = if workload[0] == "pairs" { 4 } else { 6 };
+            assert_eq!(outcome.count("course.memory.plateau.connections"), users + 31, "{outcome:?}");
+            let (sent, readers) = (outcome.count("sent"), if users == 4 { 1 } else { 2 });
+            assert!(sent > 40, "{outcome:?}");
+            let delivered = outcome.count("deliveries");
+            assert!(
+                delivered.abs_diff(sent * readers) <= 60,
+                "{delivered} of {sent} × {readers}: {outcome:?}"
+            );
+        }
+    }
+}

@@ -8,6 +8,10 @@ pub const RING_SLOTS_MAX: u32 = 1 << 20;
 pub const RING_SQ: u32 = 1024;
 /// Completion queue entries of a ring; the kernel keeps what overflows and the counter `ring_overflow` moves.
 pub const RING_CQ: u32 = 8192;
+/// Connections that wait to be accepted (number); the kernel clamps it to `net.core.somaxconn`.
+pub const ACCEPT_BACKLOG: u32 = 65_535;
+/// Single accepts under way in a table with less room than all who may wait need (number).
+pub const ACCEPTS_AT_ONCE: u32 = 64;
 /// Receive buffers of all rings of a core together (number); their memory is touched only as rings come into use.
 pub const RECV_BUFFERS_PER_CORE: u32 = 8192;
 /// Receive buffers of one ring at most (a power of two).

@@ -1,5 +1,6 @@
 //! The listening socket of one core, and the lock that keeps a second server off its address. Knows no connections.
 
+use crate::limits::ACCEPT_BACKLOG;
 use rustix::net::sockopt::socket_peercred;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
@@ -8,8 +9,6 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixListener, UnixStream};
 
-/// Connections the kernel completes ahead of us; it clamps this to `net.core.somaxconn`.
-const BACKLOG: i32 = 65_535;
 /// Ports tried when the kernel chooses one that another server of this user listens on already.
 const PORT_TRIES: usize = 16;
 
@@ -18,6 +17,7 @@ const PORT_TRIES: usize = 16;
 pub struct Listener {
     address: SocketAddr,
     socket: Option<Socket>,
+    backlog: u32,
 }
 
 impl Listener {
@@ -33,14 +33,20 @@ impl Listener {
         // Accepted sockets inherit it.
         socket.set_tcp_nodelay(true)?;
         socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
+        let backlog = backlog();
+        socket.listen(backlog.cast_signed())?;
         let address = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
-        Ok(Self { address, socket: Some(socket) })
+        Ok(Self { address, socket: Some(socket), backlog })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Connections that may wait to be accepted.
+    pub fn backlog(&self) -> u32 {
+        self.backlog
     }
 
     /// Listens again, if it was closed.
@@ -64,6 +70,13 @@ impl AsRawFd for Listener {
     fn as_raw_fd(&self) -> RawFd {
         self.socket.as_ref().map_or(-1, AsRawFd::as_raw_fd)
     }
+}
+
+/// What the kernel makes of the backlog asked for (listen(2)).
+fn backlog() -> u32 {
+    let limit = std::fs::read_to_string("/proc/sys/net/core/somaxconn").ok();
+    // Unreadable: the default since Linux 5.4.
+    limit.and_then(|text| text.trim().parse().ok()).unwrap_or(4096).min(ACCEPT_BACKLOG)
 }
 
 /// Holds an address for this process: with `SO_REUSEPORT` a second server would start silently and take half.

@@ -2,6 +2,7 @@
 
 use super::{Conn, Flags, Listener, Plane, State};
 use crate::ids::ConnId;
+use crate::limits::ACCEPTS_AT_ONCE;
 use crate::metrics::Counter;
 use crate::net::ring::Completion;
 use std::net::SocketAddr;
@@ -35,16 +36,39 @@ impl Plane {
         self.listener = None;
     }
 
+    /// Turns to the first ring with room.
     fn arm_accept(&mut self) {
         let Some(listener) = &mut self.listener else { return };
+        (self.accepts, self.accept_stops) = (0, false);
         self.accepting = self.rings.iter().position(|ring| ring.used() < ring.fill());
         match self.accepting {
             Some(ring) => match listener.open() {
-                Ok(()) => self.rings[ring].accept(listener.as_raw_fd()),
+                Ok(()) => self.ask_for_more(ring),
                 Err(_) => self.accepting = None,
             },
             // With SO_REUSEPORT an open socket would go on getting its share of the connections.
             None => listener.close(),
+        }
+    }
+
+    /// One accept that goes on by itself where the table has room for all who may be waiting; near its end single ones,
+    /// since the kernel takes a connection from the queue first, and drops it when the table has no slot for it.
+    fn ask_for_more(&mut self, ring: usize) {
+        let Some((listener, backlog)) = self.listener.as_ref().map(|l| (l.as_raw_fd(), l.backlog())) else {
+            return;
+        };
+        let ring = &mut self.rings[ring];
+        let room = ring.fill().saturating_sub(ring.used());
+        if room > backlog {
+            if self.accepts == 0 {
+                ring.accept(listener);
+                (self.accepts, self.accept_goes_on) = (1, true);
+            }
+            return;
+        }
+        while self.accepts < room.min(ACCEPTS_AT_ONCE) {
+            ring.accept_one(listener);
+            (self.accepts, self.accept_goes_on) = (self.accepts + 1, false);
         }
     }
 
@@ -63,15 +87,20 @@ impl Plane {
         if self.accepting != Some(ring) {
             return;
         }
-        let full = self.rings[ring].used() >= self.rings[ring].fill();
-        if full && completion.more {
-            self.accepting = None;
-            self.rings[ring].stop_accepting();
+        self.accepts -= u32::from(!completion.more);
+        let room = self.rings[ring].fill().saturating_sub(self.rings[ring].used());
+        if self.accepts == 0 && (room == 0 || self.accept_stops) {
             self.arm_accept();
-        // The end of an accept that was stopped says nothing about the one armed since, maybe on the same ring.
-        } else if !completion.more && completion.result != -libc::ECANCELED {
-            self.accepting = None;
-            self.arm_accept();
+        } else if room == 0
+            || (self.accept_goes_on && self.listener.as_ref().is_some_and(|l| room <= l.backlog()))
+        {
+            // What follows is armed with the last completion of what is ended here, not before: while both wait on the
+            // listener, the kernel may spend the one wake-up of a new connection on the accept that is being cancelled.
+            if !std::mem::replace(&mut self.accept_stops, true) {
+                self.rings[ring].stop_accepting();
+            }
+        } else if !self.accept_stops {
+            self.ask_for_more(ring);
         }
     }
 

@@ -240,9 +240,19 @@ impl Ring {
         self.push(&entry.user_data(Token::bare(Op::Accept).0));
     }
 
-    /// Ends [`Ring::accept`]; its last completion follows.
+    /// Accepts one connection.
+    pub fn accept_one(&mut self, listener: RawFd) {
+        let entry = opcode::Accept::new(Fd(listener), std::ptr::null_mut(), std::ptr::null_mut())
+            .file_index(Some(DestinationSlot::auto_target()))
+            .build();
+        self.push(&entry.user_data(Token::bare(Op::Accept).0));
+    }
+
+    /// Ends all accepts under way; a last completion of each follows.
     pub fn stop_accepting(&mut self) {
-        self.cancel(Token::bare(Op::Accept));
+        let all = CancelBuilder::user_data(Token::bare(Op::Accept).0).all();
+        let entry = opcode::AsyncCancel2::new(all).build().flags(squeue::Flags::SKIP_SUCCESS);
+        self.push(&entry.user_data(Token::bare(Op::Close).0));
     }
 
     /// Counts a descriptor that arrived in the table by accept.

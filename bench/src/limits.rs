@@ -55,8 +55,8 @@ pub(crate) const FAILURE_KINDS_MAX: usize = 32;
 /// Reasons kept for the report.
 pub(crate) const NOTES_MAX: usize = 8;
 
-/// Moments of a run under load: longer runs have longer moments.
-pub(crate) const MOMENTS_MAX: u64 = 600;
+/// Moments of a run under load: runs beyond eleven minutes have longer moments.
+pub(crate) const MOMENTS_MAX: u64 = 660;
 
 /// Moments of a set-up.
 pub(crate) const SETUP_MOMENTS_MAX: usize = 300;

@@ -274,7 +274,7 @@ mod tests {
         assert_eq!(timeline.due(), start + MOMENT_NS);
         let hours =
             Window { warmup: Duration::ZERO, duration: Duration::from_secs(6_001), drain: Duration::ZERO };
-        assert_eq!(length_under_load(hours), 11 * MOMENT_NS);
+        assert_eq!(length_under_load(hours), 10 * MOMENT_NS);
     }
 
     #[test]

@@ -46,15 +46,12 @@ pub(crate) struct TargetArgs {
     #[arg(long, default_value = "tutorial", value_name = "NAME", value_parser = Dialect::named)]
     pub(crate) dialect: Arc<Dialect>,
     /// Addresses to connect from, as `127.0.1.1-127.0.1.128`; may be repeated. Connections are spread over them: each is
-    /// good for some 12,000. More than that on loopback go from 127.0.1.1-127.0.1.128 by themselves
+    /// good for some 20,000. More than that on loopback go from 127.0.1.1-127.0.1.128 by themselves
     #[arg(long, value_name = "IP[-IP]", value_delimiter = ',')]
     source: Vec<SourceRange>,
     /// Connections opened a second, all threads together; without it as fast as the server takes them
     #[arg(long, value_name = "RATE", value_parser = positive)]
     connect_rate: Option<f64>,
-    /// Time for everyone to connect and sign in [default: 30 s, 1 s for each 1000 connections, and what the pace needs]
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
-    pub(crate) patience: Option<Duration>,
     /// Say nothing on the way
     #[arg(long, short)]
     pub(crate) quiet: bool,

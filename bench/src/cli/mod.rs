@@ -5,7 +5,7 @@ use crate::report::Report;
 use crate::scenario::{broadcast, echo, groups, idle, pairs, versus};
 use crate::target::TargetArgs;
 use anyhow::{Context, bail};
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use file::ScenarioFile;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::path::{Path, PathBuf};
@@ -82,7 +82,10 @@ enum Scenario {
     /// Turns of quiet and of broadcasts follow each other; the latencies of one pair in the two kinds of turns are told apart.
     #[command(mut_arg("rate", |rate| rate.default_value("1000")))]
     Broadcast(On<broadcast::BroadcastArgs>),
-    /// Two servers in turn under one workload: `versus --a CMD --b CMD -- pairs --users 1000`
+    /// Servers in turn under the same workloads: `versus [--target NAME]… -- pairs --users 1000`
+    ///
+    /// Each round measures every target once; figures are medians over the rounds, with the least and the greatest, and their
+    /// ratios to the first target's of the same round. All servers run on --server-core, one after the other.
     Versus(versus::VersusArgs),
 }
 
@@ -96,13 +99,7 @@ pub(crate) fn run() -> anyhow::Result<bool> {
     }
     raise_file_limit();
     if let Scenario::Versus(options) = &cli.scenario {
-        let comparison = versus::run(options, |command, own| side(options, command, own))?;
-        if cli.json {
-            println!("{}", serde_json::to_string(&comparison)?);
-        } else {
-            print!("{comparison}");
-        }
-        return Ok(comparison.clean());
+        return compare(options, cli.json);
     }
     let report = one(&cli.scenario)?;
     if cli.json {
@@ -132,8 +129,7 @@ fn parse_file(path: &Path, typed: &[String]) -> anyhow::Result<Cli> {
     let mut command = Cli::command();
     command.build();
     let words = file.words(&command, typed).with_context(|| path.display().to_string())?;
-    let words = ["longwire-bench".to_owned()].into_iter().chain(words);
-    Cli::try_parse_from(words).map_err(|error| {
+    parse_over(words).map_err(|error| {
         if !error.use_stderr() {
             // `run FILE --help`: the workload's own page.
             error.exit();
@@ -142,13 +138,46 @@ fn parse_file(path: &Path, typed: &[String]) -> anyhow::Result<Cli> {
     })
 }
 
-/// One run of a comparison: the workload's arguments, the side's own, and the side's server.
-fn side(options: &versus::VersusArgs, command: &str, own: &str) -> anyhow::Result<Report> {
-    let own = shell_words::split(own).context("the side's own arguments")?;
-    let words = ["longwire-bench".to_owned()].into_iter().chain(options.workload.iter().cloned());
-    let words = words.chain(own).chain(["--spawn".to_owned(), command.to_owned()]);
-    let cli = Cli::try_parse_from(words).context("the workload after --")?;
-    one(&cli.scenario)
+/// Parses words of which the later ones win.
+fn parse_over(words: impl IntoIterator<Item = String>) -> Result<Cli, clap::Error> {
+    let words = ["longwire-bench".to_owned()].into_iter().chain(words);
+    Cli::from_arg_matches(&Cli::command().args_override_self(true).try_get_matches_from(words)?)
+}
+
+/// Workloads as they are typed.
+struct Typed;
+
+impl Typed {
+    fn parse(words: &[String]) -> anyhow::Result<Scenario> {
+        let said = || format!("the workload `{}`", words.join(" "));
+        match parse_over(words.iter().cloned()).with_context(said)?.scenario {
+            Scenario::Run { file, typed } => Ok(parse_file(&file, &typed)?.scenario),
+            scenario => Ok(scenario),
+        }
+    }
+}
+
+impl versus::Workloads for Typed {
+    fn echoes(&self, words: &[String]) -> anyhow::Result<bool> {
+        Ok(matches!(Self::parse(words)?, Scenario::Echo(_)))
+    }
+
+    fn measure(&self, words: &[String]) -> anyhow::Result<Report> {
+        one(&Self::parse(words)?)
+    }
+}
+
+/// Compares servers, and prints what it found.
+fn compare(options: &versus::VersusArgs, json: bool) -> anyhow::Result<bool> {
+    let comparisons = versus::run(options, &Typed)?;
+    if json {
+        println!("{}", serde_json::to_string(&comparisons)?);
+    } else if options.markdown {
+        comparisons.iter().for_each(|comparison| println!("{}", comparison.markdown()));
+    } else {
+        comparisons.iter().for_each(|comparison| println!("{comparison}"));
+    }
+    Ok(!comparisons.is_empty() && comparisons.iter().all(versus::Comparison::clean))
 }
 
 /// As many connections as the hard limit allows.

@@ -10,7 +10,6 @@ mod end;
 mod io;
 mod lane;
 mod outbox;
-mod pieces;
 mod pool;
 mod upgrade;
 mod uring;

@@ -218,12 +218,7 @@ impl<'a> Engine<'a> {
                 frame::CLOSE => return Err(closed(payload)),
                 frame::PING => self.io.control_frame(at, frame::PONG, payload),
                 frame::PONG => {}
-                _ if self.io.pieces.whole(at, header) => driver.message(&mut self.io, at, payload, now),
-                _ => {
-                    if let Some(message) = self.io.pieces.add(at, header, payload)? {
-                        driver.message(&mut self.io, at, &message, now);
-                    }
-                }
+                _ => driver.message(&mut self.io, at, payload, now),
             }
             used = end;
         }

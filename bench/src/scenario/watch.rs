@@ -80,11 +80,6 @@ impl<'a> Watch<'a> {
         measured.rss_half = rss_half;
         measured.interrupted = self.interrupted;
         let past = self.timeline.finish();
-        measured.course.measured =
-            self.control.start().zip(self.control.measured()).map(|(start, (from, to))| {
-                let since_start = |time: u64| (time - start) as f64 / 1e9;
-                (since_start(from), since_start(to))
-            });
         measured.course.memory = Some(Memory { before: self.before.memory, plateau, after });
         (measured.course.moments, measured.course.heat) = (past.moments, past.heat);
         measured.course.slices = past.slices;
@@ -104,8 +99,8 @@ impl<'a> Watch<'a> {
                 ));
             } else if self.control.now() - self.since > patience {
                 self.control.call_off(&format!(
-                    "not all of {connections} connections were open, signed in and heard after {:?}",
-                    Duration::from_nanos(patience)
+                    "not all of {connections} connections were open, signed in and heard after {} s",
+                    patience / 1_000_000_000
                 ));
             }
             let opened = self.control.total(|tallies| &tallies.opened);
@@ -121,9 +116,6 @@ impl<'a> Watch<'a> {
     /// Nanoseconds for everyone to be set up.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // seconds of a set-up
     fn patience(&self) -> u64 {
-        if let Some(patience) = self.run.args.patience {
-            return patience.as_nanos() as u64;
-        }
         let connections = self.connections();
         let paced = self.run.args.pace(1).map_or(0, |pace| (connections as f64 / pace) as u64);
         (SETUP_SECONDS + connections / 1000 + paced) * 1_000_000_000
@@ -199,7 +191,7 @@ impl<'a> Watch<'a> {
             let per_second = |count: u64| last.map_or(0.0, |last| count as f64 / last.seconds.max(1e-9));
             let connections = run.shares.iter().sum::<usize>() as u64;
             let (connected, now) = (control.connected(), control.now());
-            let known = end != u64::MAX && stage != Stage::Closing;
+            let known = end != u64::MAX;
             let passed = now.saturating_sub(since) as f64 / end.saturating_sub(since).max(1) as f64;
             Glance {
                 stage,
@@ -218,15 +210,16 @@ impl<'a> Watch<'a> {
     /// Memory when the kernel has taken the sockets back, as far as that is worth waiting for.
     fn settled(&mut self) -> MemoryAt {
         let until = self.control.now() + SETTLE_SECONDS * 1_000_000_000;
-        let (mut before, mut steady) = (u64::MAX, 0);
+        let (mut least, mut steady) = (u64::MAX, 0);
         while self.connections() > SETTLE_FROM
             && !self.interrupted
             && self.control.now() < until
-            && steady < 6
+            && steady < 4
         {
             let slab = procstat::slab().unwrap_or(0);
             // A two-hundredth is the noise of a machine at rest.
-            (before, steady) = if slab < before - before / 200 { (slab, 0) } else { (before, steady + 1) };
+            steady = if slab < least - least / 200 { 0 } else { steady + 1 };
+            least = least.min(slab);
             let next = self.control.now() + 500_000_000;
             self.pass(Stage::Closing, |_| next);
         }

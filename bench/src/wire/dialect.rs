@@ -60,7 +60,7 @@ pub(crate) enum To<'a> {
 #[derive(Debug)]
 pub(crate) struct Dialect {
     texts: Texts,
-    /// The answers' first bytes, the frequent ones first.
+    /// The answers' first bytes, the longest first: it is the one that tells.
     answers: Vec<(Box<[u8]>, Answer)>,
 }
 
@@ -126,7 +126,7 @@ impl Dialect {
     pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
         let texts: Texts = toml::from_str(text)?;
         texts.check()?;
-        Ok(Self { answers: texts.answers.by_frequency(), texts })
+        Ok(Self { answers: texts.answers.longest_first(), texts })
     }
 
     /// What follows the server's address in the URL, where the dialect has a say in that.
@@ -243,20 +243,22 @@ impl Texts {
 }
 
 impl Answers {
-    fn by_frequency(&self) -> Vec<(Box<[u8]>, Answer)> {
+    fn longest_first(&self) -> Vec<(Box<[u8]>, Answer)> {
         let kinds = [
+            (&self.welcome, Answer::Welcome),
+            (&self.authenticated, Answer::Authenticated),
+            (&self.joined, Answer::Joined),
             (&self.ack, Answer::Ack),
             (&self.pong, Answer::Pong),
             (&self.heartbeat, Answer::Heartbeat),
-            (&self.joined, Answer::Joined),
-            (&self.authenticated, Answer::Authenticated),
-            (&self.welcome, Answer::Welcome),
             (&self.error, Answer::Error),
         ];
-        let all = kinds
-            .iter()
-            .flat_map(|(starts, answer)| starts.iter().map(|start| (start.as_bytes().into(), *answer)));
-        all.collect()
+        let mut all: Vec<(Box<[u8]>, Answer)> = Vec::new();
+        for (starts, answer) in kinds {
+            all.extend(starts.iter().map(|start| (start.as_bytes().into(), answer)));
+        }
+        all.sort_by_key(|(start, _)| std::cmp::Reverse(start.len()));
+        all
     }
 }
 

@@ -14,6 +14,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+/// Ports from here on are tried for a started server, and how many.
+const PORTS_FROM: u16 = 10_000;
+const PORT_TRIES: usize = 100;
 /// How long a started server may take until it accepts.
 const START: Duration = Duration::from_secs(20);
 /// How long it may take to end after SIGTERM.
@@ -270,8 +273,17 @@ fn own_folder() -> anyhow::Result<String> {
     Ok(shell_words::quote(folder).into_owned())
 }
 
+/// A port that nobody listens on, below those from which the kernel chooses for connections that go out: among a million
+/// of them one would take the server's own before it has started.
 fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let first = range.split_ascii_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or(32_768);
+    let free = |&port: &u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let below = (0..PORT_TRIES).map(|_| fastrand::u16(PORTS_FROM..first.max(PORTS_FROM + 1)));
+    match below.into_iter().find(free) {
+        Some(port) => Ok(port),
+        None => Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port()),
+    }
 }
 
 #[cfg(test)]

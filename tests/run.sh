@@ -13,6 +13,7 @@ needs=(
     "node --version=nodejs"
     "npm --version=npm"
     "curl --version=curl"
+    "test -e /usr/lib/nginx/modules/ngx_nchan_module.so=nginx libnginx-mod-nchan"
 )
 
 install_missing() {

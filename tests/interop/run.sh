@@ -1,7 +1,8 @@
 #!/bin/sh
-# Drives a real server by clients that others wrote: Python's websockets, Node's ws.
+# Drives a real server by clients that others wrote (Python's websockets, Node's ws), and servers that others wrote by longwire-bench.
 # Usage: LONGWIRE_BIN=target/release/longwire tests/interop/run.sh [pytest arguments]
-# Needs python3 with venv, node with npm, and their registries for the first run.
+# Needs python3 with venv, node with npm, their registries for the first run, nginx with nchan, and beside LONGWIRE_BIN longwire-bench and
+# its peers.
 set -eu
 start=$(date +%s)
 here=$(cd "$(dirname "$0")" && pwd)
@@ -19,6 +20,13 @@ if ! cmp -s "$here/package.json" "$here/node_modules/installed.json"; then
     (cd "$here" && npm install --no-package-lock --no-audit --no-fund --loglevel=error)
     cp "$here/package.json" "$here/node_modules/installed.json"
 fi
+for peer in ws socketio; do
+    folder=$here/../../bench/peers/$peer
+    if ! cmp -s "$folder/package-lock.json" "$folder/node_modules/installed.json"; then
+        npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund --loglevel=error
+        cp "$folder/package-lock.json" "$folder/node_modules/installed.json"
+    fi
+done
 
 "$venv/bin/python" -m pytest -q -p no:cacheprovider --durations=3 "$@" "$here"
 node --test "$here"/*.test.mjs

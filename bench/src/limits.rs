@@ -3,6 +3,9 @@
 /// Bytes that one read may bring; also the largest frame taken from a server, header included.
 pub(crate) const READ_BYTES: usize = 4 << 20;
 
+/// Bytes of a thread's messages that came in pieces, as long as their last piece is missing.
+pub(crate) const PIECES_BYTES: usize = 64 << 20;
+
 /// Bytes of an upgrade's answer.
 pub(crate) const UPGRADE_BYTES: usize = 16 << 10;
 

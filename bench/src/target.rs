@@ -55,6 +55,9 @@ pub(crate) struct TargetArgs {
     /// Connections opened a second, all threads together; without it as fast as the server takes them
     #[arg(long, value_name = "RATE", value_parser = positive)]
     connect_rate: Option<f64>,
+    /// Time for everyone to connect and sign in [default: 30 s, 1 s for each 1000 connections, and what the pace needs]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) patience: Option<Duration>,
     /// Say nothing on the way
     #[arg(long, short)]
     pub(crate) quiet: bool,

@@ -2,6 +2,7 @@
 use super::conn::{Armed, Conn, State};
 use super::lane::Lane;
 use super::outbox::Outbox;
+use super::pieces::Pieces;
 use super::pool::{NONE, Pool};
 use super::{ConnId, End};
 use crate::control::{Control, Tallies, Tally};
@@ -18,6 +19,7 @@ pub(crate) struct Io<'a> {
     pub(super) lanes: Vec<Lane>,
     pub(super) outboxes: Pool<Outbox>,
     pub(super) carries: Pool<Vec<u8>>,
+    pub(super) pieces: Pieces,
     /// Connections with bytes that no send has taken yet.
     unsent: Vec<u32>,
     /// To be opened again, in this order.
@@ -41,6 +43,7 @@ impl<'a> Io<'a> {
             lanes: Vec::new(),
             outboxes: Pool::default(),
             carries: Pool::default(),
+            pieces: Pieces::default(),
             unsent: Vec::new(),
             again: VecDeque::new(),
             ended: Vec::new(),
@@ -238,6 +241,7 @@ impl<'a> Io<'a> {
             self.carries.get(conn.carry).clear();
             self.carries.give_back(conn.carry);
         }
+        self.pieces.forget(at);
         let conn = &mut self.conns[at];
         (conn.state, conn.carry, conn.paused) = (State::Ended, NONE, false);
         if conn.out != NONE && !self.outboxes.get(conn.out).sending() {

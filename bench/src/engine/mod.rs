@@ -10,6 +10,7 @@ mod end;
 mod io;
 mod lane;
 mod outbox;
+mod pieces;
 mod pool;
 mod upgrade;
 mod uring;

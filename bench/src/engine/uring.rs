@@ -218,7 +218,12 @@ impl<'a> Engine<'a> {
                 frame::CLOSE => return Err(closed(payload)),
                 frame::PING => self.io.control_frame(at, frame::PONG, payload),
                 frame::PONG => {}
-                _ => driver.message(&mut self.io, at, payload, now),
+                _ if self.io.pieces.whole(at, header) => driver.message(&mut self.io, at, payload, now),
+                _ => {
+                    if let Some(message) = self.io.pieces.add(at, header, payload)? {
+                        driver.message(&mut self.io, at, &message, now);
+                    }
+                }
             }
             used = end;
         }

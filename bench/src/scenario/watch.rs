@@ -99,8 +99,8 @@ impl<'a> Watch<'a> {
                 ));
             } else if self.control.now() - self.since > patience {
                 self.control.call_off(&format!(
-                    "not all of {connections} connections were open, signed in and heard after {} s",
-                    patience / 1_000_000_000
+                    "not all of {connections} connections were open, signed in and heard after {:?}",
+                    Duration::from_nanos(patience)
                 ));
             }
             let opened = self.control.total(|tallies| &tallies.opened);
@@ -116,6 +116,9 @@ impl<'a> Watch<'a> {
     /// Nanoseconds for everyone to be set up.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // seconds of a set-up
     fn patience(&self) -> u64 {
+        if let Some(patience) = self.run.args.patience {
+            return patience.as_nanos() as u64;
+        }
         let connections = self.connections();
         let paced = self.run.args.pace(1).map_or(0, |pace| (connections as f64 / pace) as u64);
         (SETUP_SECONDS + connections / 1000 + paced) * 1_000_000_000

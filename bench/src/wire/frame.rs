@@ -16,12 +16,15 @@ pub(crate) const PING: u8 = 9;
 /// A pong frame.
 pub(crate) const PONG: u8 = 10;
 
+const LONG: usize = usize::MAX / 2;
 const FIN: u8 = 0x80;
 const MASKED: u8 = 0x80;
 
 /// A frame's header as a server sends it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Header {
+    /// Whether it is the last of its message.
+    pub(crate) fin: bool,
     /// Opcode.
     pub(crate) op: u8,
     /// Bytes of the header itself.
@@ -31,6 +34,11 @@ pub(crate) struct Header {
 }
 
 impl Header {
+    /// Whether it goes on with the message before it.
+    pub(crate) fn continues(self) -> bool {
+        self.op == 0
+    }
+
     /// Header and payload together.
     pub(crate) fn total(self) -> usize {
         self.header + self.payload
@@ -44,8 +52,10 @@ pub(crate) enum Bad {
     Reserved,
     /// A masked frame from a server.
     Masked,
-    /// A fragment: legal, but no server of these workloads has a reason to send one.
-    Fragment,
+    /// An opcode that RFC 6455 reserves.
+    Opcode,
+    /// A control frame in pieces, or over 125 bytes.
+    Control,
 }
 
 impl fmt::Display for Bad {
@@ -53,7 +63,8 @@ impl fmt::Display for Bad {
         f.write_str(match self {
             Self::Reserved => "reserved bits set in a server's frame",
             Self::Masked => "a masked frame from the server",
-            Self::Fragment => "a fragmented message from the server",
+            Self::Opcode => "a reserved opcode in a server's frame",
+            Self::Control => "a control frame in pieces, or too long",
         })
     }
 }
@@ -68,8 +79,12 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Header>, Bad> {
         return Err(Bad::Masked);
     }
     let op = first & 0x0f;
-    if first & FIN == 0 || op == 0 {
-        return Err(Bad::Fragment);
+    let fin = first & FIN != 0;
+    match op {
+        0..=2 => {}
+        CLOSE..=PONG if fin && second <= &125 => {}
+        CLOSE..=PONG => return Err(Bad::Control),
+        _ => return Err(Bad::Opcode),
     }
     let (header, payload) = match second & 0x7f {
         126 => match rest {
@@ -77,13 +92,13 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Header>, Bad> {
             _ => return Ok(None),
         },
         127 => match rest.first_chunk::<8>() {
-            // A length beyond the address space can only fail later, as a frame over the limit.
-            Some(length) => (10, usize::try_from(u64::from_be_bytes(*length)).unwrap_or(usize::MAX / 2)),
+            // A length beyond any memory can only fail later, as a frame over the limit; the header still adds to it.
+            Some(length) => (10, usize::try_from(u64::from_be_bytes(*length)).unwrap_or(LONG).min(LONG)),
             None => return Ok(None),
         },
         short => (2, usize::from(short)),
     };
-    Ok(Some(Header { op, header, payload }))
+    Ok(Some(Header { fin, op, header, payload }))
 }
 
 /// Appends one whole masked frame.
@@ -145,10 +160,21 @@ mod tests {
     }
 
     #[test]
+    fn no_length_is_too_long_to_add_up() {
+        let bytes = [0x82, 127, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
+        assert!(parse(&bytes).unwrap().unwrap().total() > isize::MAX as usize);
+    }
+
+    #[test]
     fn what_a_server_must_not_send_is_refused() {
         assert_eq!(parse(&[0xc1, 0]), Err(Bad::Reserved));
         assert_eq!(parse(&[0x81, 0x80]), Err(Bad::Masked));
-        assert_eq!(parse(&[0x01, 0]), Err(Bad::Fragment));
+        for op in (3..8).chain(11..16) {
+            assert_eq!(parse(&[0x80 | op, 0]), Err(Bad::Opcode));
+        }
+        for control in [[PING, 0], [0x80 | PING, 126], [0x80 | CLOSE, 127]] {
+            assert_eq!(parse(&control), Err(Bad::Control));
+        }
     }
 
     #[test]

@@ -30,9 +30,7 @@ fn ten_milliseconds_are_in_every_percentile() {
                 let us = outcome.number(&format!("latency_us.{quantile}"));
                 assert!(us >= 10_000.0, "{quantile} is {us} µs in {outcome:?}");
             }
-            for point in outcome.report["course"]["latency"].as_array().into_iter().flatten() {
-                assert!(point["us"].as_f64().unwrap() >= 10_000.0, "{point} in {outcome:?}");
-            }
+            assert_eq!(outcome.longer_than(10_000.0), outcome.count("latency_us.count"), "{outcome:?}");
         }
     }
 }
@@ -57,7 +55,9 @@ fn a_closed_loop_hides_a_stall() {
         let server = Server::of(kind).stall(700 * MS, 1_000 * MS).start();
         let outcome = measured(workload, &server, &["--in-flight=1", "--duration=2s"]);
         assert!(outcome.number("latency_us.max") >= 950_000.0, "{outcome:?}");
-        // Where the open loop's p90 had half a second, its own has nothing of the stall.
-        assert!(outcome.number("latency_us.p90") < 500_000.0, "{outcome:?}");
+        // Nothing more than what was on its way met it: one message of each pair or connection.
+        let on_its_way = if kind == Kind::Echo { 4 } else { 2 };
+        let long = outcome.longer_than(500_000.0);
+        assert!((1..=on_its_way).contains(&long), "{long} were long: {outcome:?}");
     }
 }

@@ -118,4 +118,6 @@ fn a_generator_that_was_stopped_knows_it() {
     for histogram in ["latency_us", "lag_us"] {
         assert!(outcome.number(&format!("{histogram}.max")) >= 250_000.0, "{outcome:?}");
     }
+    let late = outcome.report["late"].as_str().unwrap_or_default();
+    assert!(late.contains("sent late"), "{outcome:?}");
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports)] // each file of tests is a program of its own and uses its part
 mod chat;
 mod fault;
+pub(crate) mod frames;
 mod mark;
 mod outlet;
 mod raw;
@@ -10,5 +11,5 @@ mod run;
 pub(crate) use chat::{Kind, Server, serve};
 pub(crate) use fault::Fault;
 pub(crate) use mark::Mark;
-pub(crate) use raw::{Script, accepted, raw, upgraded};
+pub(crate) use raw::{drain, raw, requested, upgraded};
 pub(crate) use run::{Outcome, bench, finish, run, start};

@@ -2,10 +2,11 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
+use std::time::Duration;
 use tungstenite::handshake::derive_accept_key;
 
 /// What happens to the connection with this number.
-pub(crate) type Script = dyn Fn(usize, TcpStream) + Send + Sync;
+type Script = dyn Fn(usize, TcpStream) + Send + Sync;
 
 /// Starts a server on a free port; the URL is its.
 pub(crate) fn raw(script: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> String {
@@ -21,8 +22,8 @@ pub(crate) fn raw(script: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> 
     url
 }
 
-/// Reads the request, and the key in it.
-pub(crate) fn accepted(stream: &mut TcpStream) -> String {
+/// Reads the request.
+pub(crate) fn requested(stream: &mut TcpStream) -> String {
     let mut request = Vec::new();
     let mut byte = [0];
     while !request.ends_with(b"\r\n\r\n") {
@@ -36,7 +37,7 @@ pub(crate) fn accepted(stream: &mut TcpStream) -> String {
 
 /// Takes the upgrade; `behind` follows the answer in the same write.
 pub(crate) fn upgraded(stream: &mut TcpStream, behind: &[u8]) {
-    let request = accepted(stream);
+    let request = requested(stream);
     let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap_or_default();
     let key = derive_accept_key(key.trim().as_bytes());
     let head = format!(
@@ -44,4 +45,13 @@ pub(crate) fn upgraded(stream: &mut TcpStream, behind: &[u8]) {
     );
     // The other side may have left.
     let _ = stream.write_all(&[head.as_bytes(), behind].concat());
+}
+
+/// Reads until the other side leaves, or for a minute: the connection stays open, and silent.
+pub(crate) fn drain(mut stream: &TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+    // A reset is an end like any other.
+    let _ = stream.read_to_end(&mut bytes);
+    bytes
 }

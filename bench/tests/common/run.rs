@@ -1,5 +1,6 @@
 //! One run of the generator: a process that ends in time, or the test fails.
 use serde_json::Value;
+use std::fmt;
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -8,7 +9,6 @@ use std::time::{Duration, Instant};
 const LONGEST: Duration = Duration::from_secs(100);
 
 /// What a run left.
-#[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) code: i32,
     /// Null when there was none.
@@ -16,6 +16,15 @@ pub(crate) struct Outcome {
     /// Standard error.
     pub(crate) said: String,
     pub(crate) took: Duration,
+}
+
+impl fmt::Debug for Outcome {
+    /// Without the course of the run, which is long.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut report = self.report.clone();
+        report.as_object_mut().and_then(|report| report.remove("course"));
+        write!(f, "code {}, after {:?}, said {:?}, report {report}", self.code, self.took, self.said)
+    }
 }
 
 impl Outcome {

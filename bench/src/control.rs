@@ -257,6 +257,9 @@ impl Control {
 
     /// Connections that are open now.
     pub(crate) fn connected(&self) -> u64 {
+        if self.left() == self.threads() {
+            return 0;
+        }
         // In this order: one that opens and ends in between must not make it negative.
         let closed = self.total(|tallies| &tallies.closed);
         self.total(|tallies| &tallies.opened).saturating_sub(closed)

@@ -51,6 +51,18 @@ enum Shape {
     Lines,
 }
 
+impl Stage {
+    fn name(self) -> &'static str {
+        match self {
+            Self::SettingUp => "setting up",
+            Self::WarmingUp => "warming up",
+            Self::Measuring => "measuring",
+            Self::Draining => "draining",
+            Self::Closing => "closing",
+        }
+    }
+}
+
 impl Progress {
     /// Begins to show a run, unless it is to be quiet.
     pub(crate) fn new(quiet: bool) -> Self {
@@ -62,7 +74,8 @@ impl Progress {
             return Self { shape: Shape::Lines, next: now + LINE };
         }
         let bar = ProgressBar::new(STEPS);
-        if let Ok(style) = ProgressStyle::with_template("{bar:24} {wide_msg}") {
+        // Two lines: one would be cut on a narrow terminal.
+        if let Ok(style) = ProgressStyle::with_template("{prefix:>10} {wide_bar}\n{wide_msg}") {
             bar.set_style(style);
         }
         Self { shape: Shape::Bar(bar), next: now }
@@ -80,11 +93,13 @@ impl Progress {
                 let glance = glance();
                 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0 to 1
                 bar.set_position((glance.share * STEPS as f64) as u64);
+                bar.set_prefix(glance.stage.name());
                 bar.set_message(glance.to_string());
                 self.next = now + FRAME;
             }
             Shape::Lines => {
-                eprintln!("{}", glance());
+                let glance = glance();
+                eprintln!("{}: {glance}", glance.stage.name());
                 self.next = now + LINE;
             }
         }
@@ -109,14 +124,7 @@ impl Drop for Progress {
 
 impl fmt::Display for Glance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stage = match self.stage {
-            Stage::SettingUp => "setting up",
-            Stage::WarmingUp => "warming up",
-            Stage::Measuring => "measuring",
-            Stage::Draining => "draining",
-            Stage::Closing => "closing",
-        };
-        write!(f, "{stage}: {} of {} connected", self.connected, self.connections)?;
+        write!(f, "{} of {} connected", self.connected, self.connections)?;
         if matches!(self.stage, Stage::WarmingUp | Stage::Measuring) {
             write!(f, ", out {:.0}/s, in {:.0}/s", self.sent, self.delivered)?;
         }
@@ -148,10 +156,10 @@ mod tests {
     fn a_line_says_what_is_known() {
         assert_eq!(
             GLANCE.to_string(),
-            "measuring: 998 of 1000 connected, out 5000/s, in 4999/s, p99 0.213 ms, 2 errors, 8 s left"
+            "998 of 1000 connected, out 5000/s, in 4999/s, p99 0.213 ms, 2 errors, 8 s left"
         );
         let setup = Glance { stage: Stage::SettingUp, p99: None, left: None, errors: 0, ..GLANCE };
-        assert_eq!(setup.to_string(), "setting up: 998 of 1000 connected, 0 errors");
+        assert_eq!(setup.to_string(), "998 of 1000 connected, 0 errors");
     }
 
     #[test]

@@ -45,7 +45,7 @@ impl FromStr for SourceRange {
 }
 
 /// The addresses of a run: those asked for, or enough of them where a server on this machine is to have more connections
-/// than one address has ports; none leaves the choice to the kernel.
+/// than one address is good for; none leaves the choice to the kernel.
 pub(crate) fn of_run(asked: &[SourceRange], server: IpAddr, connections: usize) -> Vec<IpAddr> {
     if !asked.is_empty() {
         return asked.iter().copied().flat_map(SourceRange::addresses).take(SOURCES_MAX).collect();

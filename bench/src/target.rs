@@ -49,7 +49,7 @@ pub(crate) struct TargetArgs {
     #[arg(long, default_value = "tutorial", value_name = "NAME", value_parser = Dialect::named)]
     pub(crate) dialect: Arc<Dialect>,
     /// Addresses to connect from, as `127.0.1.1-127.0.1.128`; may be repeated. Connections are spread over them: each is
-    /// good for some 20,000. More than that on loopback go from 127.0.1.1-127.0.1.128 by themselves
+    /// good for some 12,000. More than that on loopback go from 127.0.1.1-127.0.1.128 by themselves
     #[arg(long, value_name = "IP[-IP]", value_delimiter = ',')]
     source: Vec<SourceRange>,
     /// Connections opened a second, all threads together; without it as fast as the server takes them

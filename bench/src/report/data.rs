@@ -83,6 +83,9 @@ pub(crate) struct Memory {
 /// What a long run is made of besides its totals.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Course {
+    /// Beginning and end of the measured window; without a load there was none.
+    #[serde(default)]
+    pub(crate) measured: Option<(f64, f64)>,
     pub(crate) moments: Vec<Moment>,
     pub(crate) heat: Heat,
     /// Latency by percentile, and how late the generator sent.

@@ -80,6 +80,11 @@ impl<'a> Watch<'a> {
         measured.rss_half = rss_half;
         measured.interrupted = self.interrupted;
         let past = self.timeline.finish();
+        measured.course.measured =
+            self.control.start().zip(self.control.measured()).map(|(start, (from, to))| {
+                let since_start = |time: u64| (time - start) as f64 / 1e9;
+                (since_start(from), since_start(to))
+            });
         measured.course.memory = Some(Memory { before: self.before.memory, plateau, after });
         (measured.course.moments, measured.course.heat) = (past.moments, past.heat);
         measured.course.slices = past.slices;
@@ -194,7 +199,7 @@ impl<'a> Watch<'a> {
             let per_second = |count: u64| last.map_or(0.0, |last| count as f64 / last.seconds.max(1e-9));
             let connections = run.shares.iter().sum::<usize>() as u64;
             let (connected, now) = (control.connected(), control.now());
-            let known = end != u64::MAX;
+            let known = end != u64::MAX && stage != Stage::Closing;
             let passed = now.saturating_sub(since) as f64 / end.saturating_sub(since).max(1) as f64;
             Glance {
                 stage,
@@ -213,16 +218,15 @@ impl<'a> Watch<'a> {
     /// Memory when the kernel has taken the sockets back, as far as that is worth waiting for.
     fn settled(&mut self) -> MemoryAt {
         let until = self.control.now() + SETTLE_SECONDS * 1_000_000_000;
-        let (mut least, mut steady) = (u64::MAX, 0);
+        let (mut before, mut steady) = (u64::MAX, 0);
         while self.connections() > SETTLE_FROM
             && !self.interrupted
             && self.control.now() < until
-            && steady < 4
+            && steady < 6
         {
             let slab = procstat::slab().unwrap_or(0);
             // A two-hundredth is the noise of a machine at rest.
-            steady = if slab < least - least / 200 { 0 } else { steady + 1 };
-            least = least.min(slab);
+            (before, steady) = if slab < before - before / 200 { (slab, 0) } else { (before, steady + 1) };
             let next = self.control.now() + 500_000_000;
             self.pass(Stage::Closing, |_| next);
         }

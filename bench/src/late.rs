@@ -37,7 +37,8 @@ impl Evidence {
 
     fn lagging(&self) -> Option<String> {
         let lag = self.lag?.p99;
-        let share = lag / self.latency?.p99.max(1e-3);
+        // Where nothing arrived there is no latency to be a part of.
+        let share = self.latency.map_or(0.0, |latency| lag / latency.p99.max(1e-3));
         (lag > LAG_US || share > LAG_SHARE).then(|| {
             format!(
                 "the generator sent late, by {:.3} ms at p99, which is {:.0} % of the latency's p99: latencies are partly its own",
@@ -70,6 +71,8 @@ mod tests {
         assert_eq!(of(10.0, 100.0).late(), None);
         assert!(of(30.0, 100.0).late().unwrap().contains("30 % of the latency"));
         assert!(of(1_100.0, 100_000.0).late().unwrap().contains("1.100 ms"));
+        let unanswered = Evidence { lag: p99(1_100.0), sent: 1000, ..Evidence::default() };
+        assert!(unanswered.late().is_some());
         let closed = Evidence { latency: p99(100.0), ..Evidence::default() };
         assert_eq!(closed.late(), None, "a closed loop has no intended times to miss");
     }

@@ -9,7 +9,7 @@ pub(crate) const PIECES_BYTES: usize = 64 << 20;
 /// Bytes of an upgrade's answer.
 pub(crate) const UPGRADE_BYTES: usize = 16 << 10;
 
-/// Bytes waiting unsent in one thread before the run is called off: the server is far behind.
+/// Bytes waiting unsent in one thread before connections that are far behind are ended.
 pub(crate) const BACKLOG_BYTES: usize = 64 << 20;
 
 /// Counts remembered as missing in one stream.

@@ -2,22 +2,34 @@
 #![allow(clippy::unwrap_used)] // helpers of a test fail the test
 mod common;
 
-use common::{Fault, Kind, Outcome, Server, run};
+use common::{Fault, Kind, Outcome, Server, at_once, run};
 
 /// Deliveries that go wrong: by their number, the faulty ones of a run that has some hundred.
 const AT: [usize; 5] = [20, 31, 47, 64, 90];
 
 /// How a workload is run so that many messages are under way, and none of them is the last.
-const WORKLOADS: [(Kind, &[&str]); 4] = [
+const WORKLOADS: [(Kind, &[&str]); 5] = [
     (Kind::Tutorial, &["pairs", "--users=4"]),
     (Kind::Longwire, &["pairs", "--users=4", "--dialect=longwire", "--ids", "--threads=2"]),
     (Kind::Longwire, &["group", "--members=4", "--dialect=longwire", "--ids", "--threads=2"]),
+    (
+        Kind::Longwire,
+        &[
+            "groups",
+            "--groups=2",
+            "--members=4",
+            "--groups-per-user=1",
+            "--senders=2",
+            "--dialect=longwire",
+            "--ids",
+        ],
+    ),
     (Kind::Echo, &["echo", "--connections=4", "--threads=2"]),
 ];
 
 /// A few hundred messages, open loop. What is lost is waited for as long as `--drain` says.
 fn load(workload: &[&str], server: &Server) -> Outcome {
-    let open = ["--rate=500", "--warmup=100ms", "--duration=500ms", "--drain=300ms", "--url", server.url()];
+    let open = ["--rate=500", "--warmup=100ms", "--duration=500ms", "--drain=1s", "--url", server.url()];
     run(&[workload, &open].concat())
 }
 
@@ -32,10 +44,10 @@ fn expect(outcome: &Outcome, what: &str, faults: &[(&str, u64)]) {
 
 /// Runs each workload against a server with this fault.
 fn caught(fault: Fault, faults: &[(&str, u64)]) {
-    for (kind, workload) in WORKLOADS {
-        let server = Server::of(kind).wrong(fault, &AT).start();
+    at_once(&WORKLOADS, |(kind, workload)| {
+        let server = Server::of(*kind).wrong(fault, &AT).start();
         expect(&load(workload, &server), &format!("{fault:?} in {workload:?}"), faults);
-    }
+    });
 }
 
 #[test]
@@ -60,21 +72,21 @@ fn swapped_messages() {
 
 #[test]
 fn a_message_for_someone_else() {
-    for (kind, workload) in WORKLOADS {
-        let server = Server::of(kind).wrong(Fault::Misdeliver, &AT).start();
+    at_once(&WORKLOADS, |(kind, workload)| {
+        let server = Server::of(*kind).wrong(Fault::Misdeliver, &AT).start();
         // Another member has it once already: nothing tells one member's copy from another's.
         let found = if workload[0] == "group" { "duplicated" } else { "misdelivered" };
         expect(&load(workload, &server), &format!("{workload:?}"), &[("lost", 5), (found, 5)]);
-    }
+    });
 }
 
 /// Not in echo: there it is what is asked for.
 #[test]
 fn a_message_back_to_its_sender() {
-    for (kind, workload) in &WORKLOADS[..3] {
+    at_once(&WORKLOADS[..4], |(kind, workload)| {
         let server = Server::of(*kind).wrong(Fault::EchoBack, &AT).start();
         expect(&load(workload, &server), &format!("{workload:?}"), &[("misdelivered", 5)]);
-    }
+    });
 }
 
 /// What came cannot be said to be what was sent; what was sent has not come.
@@ -89,27 +101,27 @@ fn a_changed_payload() {
 
 #[test]
 fn a_message_of_another_run() {
-    for (kind, workload) in WORKLOADS {
-        let server = Server::of(kind).start();
+    at_once(&WORKLOADS, |(kind, workload)| {
+        let server = Server::of(*kind).start();
         expect(&load(workload, &server), "the run before", &[]);
         server.next_run(Fault::Foreign, &AT);
         expect(&load(workload, &server), &format!("{workload:?}"), &[("misdelivered", 5)]);
-    }
+    });
 }
 
 #[test]
 fn a_missing_ack() {
-    for (kind, workload) in &WORKLOADS[1..3] {
+    at_once(&WORKLOADS[1..4], |(kind, workload)| {
         let server = Server::of(*kind).wrong(Fault::KeepAck, &AT).start();
         expect(&load(workload, &server), &format!("{workload:?}"), &[("unacked", 5)]);
-    }
+    });
 }
 
 /// A second ack of one message is not the first of another.
 #[test]
 fn a_missing_ack_beside_a_doubled_one() {
-    for (kind, workload) in &WORKLOADS[1..3] {
+    at_once(&WORKLOADS[1..4], |(kind, workload)| {
         let server = Server::of(*kind).wrong(Fault::AckAnother, &AT).start();
         expect(&load(workload, &server), &format!("{workload:?}"), &[("unacked", 5)]);
-    }
+    });
 }

@@ -20,6 +20,8 @@ pub(crate) struct Io<'a> {
     pub(super) outboxes: Pool<Outbox>,
     pub(super) carries: Pool<Vec<u8>>,
     pub(super) pieces: Pieces,
+    /// Bytes that wait in all outboxes.
+    held: usize,
     /// Connections with bytes that no send has taken yet.
     unsent: Vec<u32>,
     /// To be opened again, in this order.
@@ -44,6 +46,7 @@ impl<'a> Io<'a> {
             outboxes: Pool::default(),
             carries: Pool::default(),
             pieces: Pieces::default(),
+            held: 0,
             unsent: Vec::new(),
             again: VecDeque::new(),
             ended: Vec::new(),
@@ -136,7 +139,10 @@ impl<'a> Io<'a> {
             self.unsent.push(number(at));
         }
         outbox.push(bytes);
-        if outbox.waiting() > BACKLOG_BYTES {
+        self.held += bytes.len();
+        // Of those whose older bytes wait as well, the ones with more than their share make room for the others.
+        let (held, older) = (outbox.held(), outbox.held() > bytes.len());
+        if self.held > BACKLOG_BYTES && older && held > BACKLOG_BYTES / self.conns.len() {
             self.end(at, End::Backlog);
         }
     }
@@ -170,8 +176,11 @@ impl<'a> Io<'a> {
         let outbox = self.outboxes.get(conn.out);
         // A connection that has ended sends no rest.
         let taken = if conn.lives() { result } else { Err(0) };
+        let before = outbox.held();
         outbox.sent(ring, conn.slot, token(Op::Send, number(at)), taken);
+        self.held -= before - outbox.held();
         if !outbox.sending() && (outbox.waiting() == 0 || !conn.lives()) {
+            self.held -= outbox.held();
             outbox.clear();
             self.outboxes.give_back(conn.out);
             self.conns[at].out = NONE;
@@ -245,7 +254,9 @@ impl<'a> Io<'a> {
         let conn = &mut self.conns[at];
         (conn.state, conn.carry, conn.paused) = (State::Ended, NONE, false);
         if conn.out != NONE && !self.outboxes.get(conn.out).sending() {
-            self.outboxes.get(conn.out).clear();
+            let outbox = self.outboxes.get(conn.out);
+            self.held -= outbox.held();
+            outbox.clear();
             self.outboxes.give_back(conn.out);
             conn.out = NONE;
         }

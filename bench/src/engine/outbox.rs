@@ -8,6 +8,8 @@ const KEPT: usize = 16 << 10;
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     sending: Option<(SendKey, usize)>,
+    /// Bytes of the send under way.
+    under_way: usize,
     queue: Vec<u8>,
     spare: Vec<u8>,
 }
@@ -23,6 +25,11 @@ impl Outbox {
         self.queue.len()
     }
 
+    /// Bytes that are kept: those queued, and those of the send under way.
+    pub(super) fn held(&self) -> usize {
+        self.queue.len() + self.under_way
+    }
+
     /// Whether a send is under way.
     pub(super) fn sending(&self) -> bool {
         self.sending.is_some()
@@ -32,6 +39,7 @@ impl Outbox {
     pub(super) fn flush(&mut self, ring: &mut Ring, slot: u32, token: Token) {
         if self.sending.is_none() && !self.queue.is_empty() {
             let bytes = std::mem::replace(&mut self.queue, std::mem::take(&mut self.spare));
+            self.under_way = bytes.len();
             self.sending = Some((ring.send(slot, SendBuffer::Copied(bytes), 0, token), 0));
         }
     }
@@ -45,6 +53,7 @@ impl Outbox {
             self.sending = Some((ring.send(slot, SendBuffer::Copied(bytes), done, token), done));
             return;
         }
+        self.under_way = 0;
         bytes.clear();
         bytes.shrink_to(KEPT);
         self.spare = bytes;

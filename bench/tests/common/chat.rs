@@ -31,6 +31,7 @@ pub(crate) struct Builder {
     faults: Faults,
     late: Lateness,
     deaf: Option<(usize, Duration)>,
+    noise: Option<(String, Duration)>,
 }
 
 struct State {
@@ -40,6 +41,8 @@ struct State {
     /// From this message of the workload on, nothing is read for so long.
     deaf: Option<(usize, Duration)>,
     deaf_until: Mutex<Option<Instant>>,
+    /// What every connection gets unasked, and how often.
+    noise: Option<(String, Duration)>,
     users: Mutex<HashMap<String, Sink>>,
     groups: Mutex<HashMap<String, Vec<(String, Sink)>>>,
     /// Connections of an echo server.
@@ -48,7 +51,8 @@ struct State {
     /// Messages of the workload that asked for an ack.
     acked: AtomicUsize,
     last_acked: Mutex<Option<(Sink, String)>>,
-    held: Mutex<Vec<(Sink, String)>>,
+    /// Held back: for whom, from whom.
+    held: Mutex<Vec<(Sink, u64, String)>>,
     /// Of the run before.
     foreign: Mutex<Option<String>>,
     /// The last one delivered, and when each message of the workload came.
@@ -63,7 +67,7 @@ pub(crate) fn serve(kind: Kind, fault: Fault) -> String {
 
 impl Server {
     pub(crate) fn of(kind: Kind) -> Builder {
-        Builder { kind, faults: Faults::none(), late: Lateness::default(), deaf: None }
+        Builder { kind, faults: Faults::none(), late: Lateness::default(), deaf: None, noise: None }
     }
 
     /// Waits until so many messages of the workload have come.
@@ -123,6 +127,12 @@ impl Builder {
         self
     }
 
+    /// Each connection gets this text again and again.
+    pub(crate) fn noise(mut self, text: &str, every: Duration) -> Self {
+        self.noise = Some((text.to_owned(), every));
+        self
+    }
+
     /// Starts it on a free port.
     pub(crate) fn start(self) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -133,6 +143,7 @@ impl Builder {
             outlet: Outlet::new(self.late),
             deaf: self.deaf,
             deaf_until: Mutex::default(),
+            noise: self.noise,
             users: Mutex::default(),
             groups: Mutex::default(),
             everyone: Mutex::default(),
@@ -161,6 +172,14 @@ fn connection(stream: TcpStream, state: &State) {
     let Ok(mut reader) = accept(stream) else { return };
     let sink: Sink = Arc::new(Mutex::new(writer));
     state.everyone.lock().unwrap().push(Arc::clone(&sink));
+    if let Some((text, every)) = state.noise.clone() {
+        let sink = Arc::clone(&sink);
+        std::thread::spawn(move || {
+            while sink.lock().unwrap().send(Message::text(text.as_str())).is_ok() {
+                std::thread::sleep(every);
+            }
+        });
+    }
     let mut name = String::new();
     while let Ok(message) = reader.read() {
         let came = Instant::now();
@@ -259,10 +278,15 @@ impl State {
         delivery.map_or(Fault::None, |number| self.faults.lock().unwrap().of(number))
     }
 
-    /// Someone who is neither the sender nor the receiver.
+    /// Someone who is neither the sender nor the receiver; if there is one, someone who is in no group with them.
     fn someone_else(&self, from: &Sink, to: &Sink) -> Sink {
         let everyone = self.everyone.lock().unwrap();
-        let other = everyone.iter().find(|sink| !Arc::ptr_eq(sink, from) && !Arc::ptr_eq(sink, to));
+        let groups = self.groups.lock().unwrap();
+        let is_in =
+            |sink: &Sink, group: &[(String, Sink)]| group.iter().any(|(_, member)| Arc::ptr_eq(member, sink));
+        let stranger = |sink: &Sink| !groups.values().any(|group| is_in(sink, group) && is_in(from, group));
+        let mut others = everyone.iter().filter(|sink| !Arc::ptr_eq(sink, from) && !Arc::ptr_eq(sink, to));
+        let other = others.clone().find(|sink| stranger(sink)).or_else(|| others.next());
         Arc::clone(other.expect("a third connection"))
     }
 
@@ -278,7 +302,7 @@ impl State {
                 self.outlet.send(to, frame.clone());
                 self.outlet.send(to, frame);
             }
-            Fault::Swap => self.held.lock().unwrap().push((Arc::clone(to), frame)),
+            Fault::Swap => self.held.lock().unwrap().push((Arc::clone(to), sender(&frame), frame)),
             Fault::Close => {
                 let _ = to.lock().unwrap().close(None);
             }
@@ -294,23 +318,22 @@ impl State {
                 self.outlet.send(to, frame);
             }
             Fault::None | Fault::KeepAck | Fault::AckAnother => {
+                let held = if work { self.release(to, sender(&frame)) } else { Vec::new() };
                 self.outlet.send(to, frame);
-                if work {
-                    self.release(to);
-                }
+                held.into_iter().for_each(|(_, _, frame)| self.outlet.send(to, frame));
             }
         }
     }
 
-    /// What was held back follows the next message to the same receiver.
-    fn release(&self, to: &Sink) {
+    /// What was held back follows the next message of its sender to the same receiver.
+    fn release(&self, to: &Sink, from: u64) -> Vec<(Sink, u64, String)> {
         let mut held = self.held.lock().unwrap();
-        let (now, later) = held.drain(..).partition(|(held_for, _)| Arc::ptr_eq(held_for, to));
-        *held = later;
-        drop(held);
-        let now: Vec<(Sink, String)> = now;
-        now.into_iter().for_each(|(sink, frame)| self.outlet.send(&sink, frame));
+        held.extract_if(.., |(for_whom, of, _)| Arc::ptr_eq(for_whom, to) && *of == from).collect()
     }
+}
+
+fn sender(frame: &str) -> u64 {
+    Mark::find(frame).expect("a message of the workload").sender
 }
 
 /// The frame with one byte of its payload changed into another digit.

@@ -12,4 +12,4 @@ pub(crate) use chat::{Kind, Server, serve};
 pub(crate) use fault::Fault;
 pub(crate) use mark::Mark;
 pub(crate) use raw::{drain, raw, requested, upgraded};
-pub(crate) use run::{Outcome, bench, finish, run, start};
+pub(crate) use run::{Outcome, at_once, bench, finish, run, start};

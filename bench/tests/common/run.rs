@@ -114,3 +114,12 @@ pub(crate) fn bench(arguments: &[&str]) -> (i32, Value, String) {
     let Outcome { code, report, said, .. } = finish(spawn(arguments));
     (code, report, said)
 }
+
+/// Runs the same for each of several workloads at once: most of the time each of them waits.
+pub(crate) fn at_once<T: Sync>(workloads: &[T], work: impl Fn(&T) + Sync) {
+    std::thread::scope(|scope| {
+        for workload in workloads {
+            scope.spawn(|| work(workload));
+        }
+    });
+}

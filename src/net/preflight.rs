@@ -84,7 +84,7 @@ pub fn check() -> Result<(), Missing> {
     let hand_over = named("moving a descriptor between rings (IORING_OP_MSG_RING)");
     one.move_to(&two.address(), slot, Token::new(Op::Move, conn));
     let moved = self::slot(await_one(&mut one, Op::Move).map_err(hand_over)?).map_err(hand_over)?;
-    one.close(slot);
+    one.close(slot, []);
 
     let send = named("sending from a descriptor table");
     two.send(moved, SendBuffer::Frame(Frame::new(b"pong")), 0, Token::new(Op::Send, conn));

@@ -1,5 +1,6 @@
 //! One client connection in two dozen bytes: where its socket is and what is under way on it. Knows no ring.
 use super::pool::NONE;
+use longwire::net::ring::Op;
 
 /// How far a connection is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,6 +27,17 @@ pub(super) enum Armed {
     Once,
     /// A receive that goes on.
     Stream,
+}
+
+impl Armed {
+    /// The operation that is under way.
+    pub(super) fn op(self) -> Option<Op> {
+        match self {
+            Self::Nothing => None,
+            Self::Poll => Some(Op::Poll),
+            Self::Once | Self::Stream => Some(Op::Recv),
+        }
+    }
 }
 
 /// A connection at rest costs this and nothing else of our memory.

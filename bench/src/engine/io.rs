@@ -223,12 +223,7 @@ impl<'a> Io<'a> {
     /// Takes back what waits for bytes; its last completion follows.
     pub(super) fn disarm(&mut self, at: usize) {
         let conn = &self.conns[at];
-        let op = match conn.armed {
-            Armed::Nothing => return,
-            Armed::Poll => Op::Poll,
-            Armed::Once | Armed::Stream => Op::Recv,
-        };
-        if conn.lives() {
+        if let (Some(op), true) = (conn.armed.op(), conn.lives()) {
             self.lanes[usize::from(conn.lane)].ring.cancel(token(op, number(at)));
         }
     }
@@ -245,7 +240,10 @@ impl<'a> Io<'a> {
             self.open -= 1;
             bump(&self.tallies.closed, 1);
         }
-        self.lanes[usize::from(conn.lane)].close(conn.slot);
+        let sending = conn.out != NONE && self.outboxes.get(conn.out).sending();
+        let under_way = sending.then_some(Op::Send).into_iter().chain(conn.armed.op());
+        let tokens = under_way.map(|op| token(op, number(at)));
+        self.lanes[usize::from(conn.lane)].close(conn.slot, tokens);
         if conn.carry != NONE {
             self.carries.get(conn.carry).clear();
             self.carries.give_back(conn.carry);
@@ -253,7 +251,7 @@ impl<'a> Io<'a> {
         self.pieces.forget(at);
         let conn = &mut self.conns[at];
         (conn.state, conn.carry, conn.paused) = (State::Ended, NONE, false);
-        if conn.out != NONE && !self.outboxes.get(conn.out).sending() {
+        if conn.out != NONE && !sending {
             let outbox = self.outboxes.get(conn.out);
             self.held -= outbox.held();
             outbox.clear();

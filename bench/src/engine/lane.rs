@@ -1,5 +1,5 @@
 //! One ring and the slots of its descriptor table. Knows no connection and no frame.
-use longwire::net::ring::Ring;
+use longwire::net::ring::{Ring, Token};
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
 
@@ -40,9 +40,9 @@ impl Lane {
         Ok(Some(slot))
     }
 
-    /// Closes a slot's socket.
-    pub(super) fn close(&mut self, slot: u32) {
-        self.ring.close(slot);
+    /// Closes a slot's socket and ends what is under way on it.
+    pub(super) fn close(&mut self, slot: u32, under_way: impl IntoIterator<Item = Token>) {
+        self.ring.close(slot, under_way);
         self.closing.push(slot);
     }
 

@@ -79,7 +79,7 @@ impl Plane {
             self.counters.count(Counter::Accepted);
             if self.draining.is_some() {
                 self.counters.count(Counter::Refused);
-                self.rings[ring].close(slot);
+                self.rings[ring].close(slot, []);
             } else {
                 self.admit(ring as u8, slot);
             }

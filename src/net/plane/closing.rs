@@ -88,8 +88,7 @@ impl Plane {
         let Some(conn) = self.conns.get_mut(id.into()) else { return };
         conn.flags.clear(Flags::SHUT);
         if conn.state == State::Gone {
-            let (ring, slot) = (usize::from(conn.ring), conn.slot);
-            self.rings[ring].close(slot);
+            self.close_slot(id);
             self.release(id);
         }
     }
@@ -122,13 +121,19 @@ impl Plane {
         }
         conn.state = State::Gone;
         let held = conn.forget_input();
-        let (ring, slot) = (usize::from(conn.ring), conn.slot);
         let shutting = conn.flags.has(Flags::SHUT);
         self.assembly = self.assembly.saturating_sub(held);
         if !shutting {
-            self.rings[ring].close(slot);
+            self.close_slot(id);
             self.release(id);
         }
+    }
+
+    fn close_slot(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get(id.into()) else { return };
+        let under_way = [(Flags::RECV, Op::Recv), (Flags::SEND, Op::Send)].into_iter();
+        let tokens = under_way.filter(|(flag, _)| conn.flags.has(*flag)).map(|(_, op)| Token::new(op, id));
+        self.rings[usize::from(conn.ring)].close(conn.slot, tokens);
     }
 
     /// Begins to go down: accepts nothing more and closes all connections with 3000, a slice a turn.

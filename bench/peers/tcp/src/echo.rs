@@ -119,10 +119,11 @@ impl Echo {
     fn settle(&mut self, ring: &mut Ring, slot: u32) {
         let conn = &mut self.conns[slot as usize];
         if conn.ended && conn.sending.is_none() {
+            let receive = conn.receiving.then(|| token(Op::Recv, slot, conn.generation));
             // Completions that are still on their way carry this generation, and find none.
             conn.generation += 1;
             conn.waiting.clear();
-            ring.close(slot);
+            ring.close(slot, receive);
         } else if !conn.ended && !conn.receiving {
             conn.receiving = true;
             ring.recv(slot, true, token(Op::Recv, slot, conn.generation));

@@ -3,7 +3,10 @@
 mod common;
 
 use common::{Fault, Kind, bench, serve};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Stdio};
 
 const SHORT: [&str; 8] = [
     "--",
@@ -73,8 +76,7 @@ fn the_table_is_text_or_markdown() {
     let (one, two) = (target("one", Kind::Tutorial, Fault::None), target("two", Kind::Tutorial, Fault::None));
     let table = |options: &[&str]| {
         let words = [&["versus", &one, &two, "--rounds=1"], options, &SHORT].concat();
-        let output =
-            std::process::Command::new(env!("CARGO_BIN_EXE_longwire-bench")).args(words).output().unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_longwire-bench")).args(words).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
@@ -86,4 +88,27 @@ fn the_table_is_text_or_markdown() {
     assert_eq!(rows.len(), 4, "{markdown}");
     assert!(columns.iter().all(|count| *count == columns[0]), "{markdown}");
     assert!(rows[0].contains("| × one |") && rows[3].starts_with("| two |"), "{markdown}");
+}
+
+#[test]
+fn interrupted_it_says_what_it_has() {
+    let one = target("one", Kind::Tutorial, Fault::None);
+    let words = [&["versus", "--json", &one, "--rounds=1000"], &SHORT as &[&str]].concat();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_longwire-bench"))
+        .args(words)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(said.any(|line| line.starts_with("round 2 of 1000")));
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    said.for_each(drop);
+    let mut out = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let all: Value = serde_json::from_str(&out).unwrap();
+    let runs = all[0]["runs"].as_array().unwrap();
+    assert!((2..1000).contains(&runs.len()), "{}", runs.len());
+    assert!(runs.iter().all(|run| run["report"]["interrupted"] == false), "{out}");
 }

@@ -3,6 +3,7 @@ mod peers;
 mod table;
 mod target;
 
+use crate::interrupt;
 use crate::report::{Course, Report};
 use clap::Args;
 use peers::Places;
@@ -131,11 +132,14 @@ fn rounds(count: u32, sides: &[(&Target, Vec<String>)], workloads: &impl Workloa
                 target.name,
                 table::line(report.as_ref(), error.as_deref())
             );
-            let interrupted = report.as_ref().is_some_and(|report| report.interrupted);
-            if interrupted {
+            // Half a run beside whole ones says nothing.
+            let whole = report.as_ref().is_some_and(|report| !report.interrupted);
+            if whole || !interrupt::requested() {
+                runs.push(Run { target: at, round, report, error });
+            }
+            if interrupt::requested() {
                 return (runs, true);
             }
-            runs.push(Run { target: at, round, report, error });
         }
     }
     (runs, false)

@@ -73,3 +73,22 @@ pub(crate) const SETTLE_SECONDS: u64 = 30;
 
 /// Seconds for everyone to connect and sign in, plus one for each thousand connections.
 pub(crate) const SETUP_SECONDS: u64 = 30;
+
+/// Connections that a storm lets go between two looks at the schedule.
+pub(crate) const STORM_SLICE: usize = 64;
+
+/// Attempts of one connection to come back, after the first.
+pub(crate) const RETRIES_MAX: u8 = 12;
+
+/// Nanoseconds before the first of them, and before a late one; jitter makes it half of that to one and a half.
+pub(crate) const RETRY_NS: u64 = 100_000_000;
+pub(crate) const RETRY_MAX_NS: u64 = 5_000_000_000;
+
+/// Connections that a churn may be behind before it leaves some out.
+pub(crate) const CHURN_BEHIND_MAX: usize = 100_000;
+
+/// Connections that a churn keeps away, ready to come: a tenth of all, at most.
+pub(crate) const CHURN_SPARE_MAX: usize = 100;
+
+/// Rates that `rampup` tries.
+pub(crate) const RAMPUP_STEPS_MAX: usize = 40;

@@ -184,6 +184,6 @@ mod tests {
                 files += 1;
             }
         }
-        assert!(files >= 2, "{files} files");
+        assert!(files >= 8, "{files} files");
     }
 }

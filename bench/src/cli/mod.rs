@@ -2,7 +2,7 @@
 mod file;
 
 use crate::report::Report;
-use crate::scenario::{broadcast, echo, groups, idle, pairs, versus};
+use crate::scenario::{broadcast, churn, echo, groups, idle, mixed, pairs, rampup, storm, versus};
 use crate::target::TargetArgs;
 use anyhow::{Context, bail};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -67,6 +67,44 @@ enum Scenario {
     /// The fan-out alone: each message of the one publisher goes to all the other members.
     #[command(mut_arg("rate", |rate| rate.default_value("10")))]
     Group(On<groups::GroupArgs>),
+    /// A realistic blend of private and group conversations
+    ///
+    /// Users with private conversations and groups, some of them busy and most not (Zipf's law), messages of several sizes, clients
+    /// that ask for signs of life. A share of the users may read slowly: nothing for a while, then for a while as fast as
+    /// they can. A server may drop what it cannot get rid of, and part with such a reader: both are counted apart and are no failure.
+    #[command(
+        mut_arg("rate", |rate| rate.default_value("2000")),
+        mut_arg("in_flight", |in_flight| in_flight.hide(true)),
+        mut_arg("payload", |payload| payload.hide(true).conflicts_with("sizes"))
+    )]
+    Mixed(On<mixed::MixedArgs>),
+    /// Everyone is cut off at once and comes back, while a few chat
+    ///
+    /// So many connections sign in; then all of them are cut (or closed with a close frame), and each connects and signs in again as
+    /// soon as it can, or at --connect-rate. An attempt that fails is repeated later, with growing waits. Measured are the time
+    /// until the last one is back, each one's own, the server's CPU time for each, and the latency of those who chat beside them.
+    #[command(
+        mut_arg("rate", |rate| rate.default_value("1000")),
+        mut_arg("duration", |duration| duration.default_value("20s"))
+    )]
+    Storm(On<storm::StormArgs>),
+    /// Connections come and go at a rate while others chat
+    ///
+    /// At each tick of --churn-rate the connection that is there longest goes, with a close frame, and another one connects and signs in. How
+    /// long a sign-in takes counts from its tick, whatever the server was busy with; the latency of those who chat is measured beside it.
+    #[command(mut_arg("rate", |rate| rate.default_value("1000")))]
+    Churn(On<churn::ChurnArgs>),
+    /// The highest rate whose p99 stays under a limit
+    ///
+    /// One server, the workload at one rate after the other, each with its own warm-up: doubled until a rate fails, then in between the last
+    /// that held and the first that failed, until they are close. A rate fails when its p99 is over the limit, when it was not
+    /// reached, or when something was lost. Which side was at its end there is said.
+    #[command(
+        mut_arg("rate", |rate| rate.default_value("1000").help("Messages a second of the first step")),
+        mut_arg("in_flight", |in_flight| in_flight.hide(true)),
+        mut_arg("duration", |duration| duration.default_value("5s").help("Measured time of each step"))
+    )]
+    Rampup(On<rampup::RampupArgs>),
     /// Signed-in connections at rest: memory, CPU, context switches
     ///
     /// Opens so many connections, signs each in, lets each send and receive once, and then holds them. What the server's and the
@@ -115,6 +153,10 @@ fn one(scenario: &Scenario) -> anyhow::Result<Report> {
         Scenario::Pairs(on) => pairs::run(&on.target, &on.options),
         Scenario::Groups(on) => groups::run(&on.target, &on.options),
         Scenario::Group(on) => groups::run_one(&on.target, &on.options),
+        Scenario::Mixed(on) => mixed::run(&on.target, &on.options),
+        Scenario::Storm(on) => storm::run(&on.target, &on.options),
+        Scenario::Churn(on) => churn::run(&on.target, &on.options),
+        Scenario::Rampup(on) => rampup::run(&on.target, &on.options),
         Scenario::Idle(on) => idle::run(&on.target, &on.options),
         Scenario::Echo(on) => echo::run(&on.target, &on.options),
         Scenario::Broadcast(on) => broadcast::run(&on.target, &on.options),

@@ -61,7 +61,7 @@ pub(crate) enum Next {
 
 impl Next {
     /// What two drivers of one thread want together.
-    fn and(self, other: Self) -> Self {
+    pub(crate) fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Done, Self::Done) => Self::Done,
             (Self::Spin, _) | (_, Self::Spin) => Self::Spin,

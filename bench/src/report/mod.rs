@@ -1,5 +1,6 @@
 //! What a run says at its end: the numbers here, how they are shown in the files beside this one. Knows no workload.
 mod data;
+mod parts;
 mod spread;
 mod text;
 
@@ -10,6 +11,7 @@ use crate::procstat::{self, Usage};
 use crate::scenario::common::Book;
 use crate::scenario::{Measured, Run};
 pub(crate) use data::{Course, CurvePoint, Heat, Memory, MemoryAt, Moment, Slice};
+pub(crate) use parts::{ChurnPart, MixedPart, Parts, RampupPart, RampupStep, StormPart, StormRound};
 use serde::{Deserialize, Serialize};
 pub(crate) use spread::Spread;
 use std::collections::BTreeMap;
@@ -95,6 +97,8 @@ pub(crate) struct Report {
     pub(crate) idle: Option<IdlePart>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) disturbed: Option<Disturbed>,
+    #[serde(flatten)]
+    pub(crate) parts: Parts,
     pub(crate) faults: Faults,
     pub(crate) failed_connections: u64,
     /// How many connections ended in which way that nobody asked for.
@@ -168,6 +172,7 @@ impl Table {
             lag_us: lag.quantiles(),
             idle: None,
             disturbed: None,
+            parts: Parts::default(),
             faults: measured.faults,
             failed_connections: measured.failed,
             failures: measured.failures,
@@ -201,6 +206,6 @@ impl Report {
     /// Whether every message arrived once, in order, on connections that lived.
     pub(crate) fn clean(&self) -> bool {
         let whole = self.failed_connections == 0 && self.server_errors == 0 && self.called_off.is_none();
-        self.faults.none() && whole
+        self.faults.none() && whole && self.parts.clean()
     }
 }

@@ -18,7 +18,7 @@ fn side(f: &mut fmt::Formatter<'_>, name: &str, usage: &Usage, per: Option<f64>)
     writeln!(f, ", {:.1} MB resident, {switches:.0} context switches/s", usage.rss as f64 / 1e6)
 }
 
-fn quantiles(f: &mut fmt::Formatter<'_>, name: &str, q: &Quantiles) -> fmt::Result {
+pub(super) fn quantiles(f: &mut fmt::Formatter<'_>, name: &str, q: &Quantiles) -> fmt::Result {
     writeln!(
         f,
         "  {name:<10} p50 {:.1}  p90 {:.1}  p99 {:.1}  p99.9 {:.1}  p99.99 {:.1}  max {:.1} µs  ({} messages)",
@@ -59,6 +59,7 @@ impl fmt::Display for Report {
             quantiles(f, "lag", q)?;
         }
         self.special(f)?;
+        write!(f, "{}", self.parts)?;
         if !self.clean() {
             writeln!(
                 f,

@@ -89,7 +89,7 @@ pub(crate) struct Book<'a> {
     pub(crate) control: &'a Control,
     pub(crate) tallies: &'a Tallies,
     pub(crate) latency: Latency,
-    /// Latencies of every other slice of the window, when it is cut into slices.
+    /// Latencies told apart: of every other slice of the window, when it is cut into slices; of slow readers.
     pub(crate) second: Latency,
     pub(crate) lag: Latency,
     pub(crate) faults: Faults,
@@ -182,6 +182,14 @@ impl<'a> Book<'a> {
         if self.control.phase(intended) == Phase::Measure {
             let kept = if self.disturbed(intended) { &mut self.second } else { &mut self.latency };
             kept.record(latency);
+        }
+    }
+
+    /// The same for a delivery whose latency is no part of the run's: it is kept apart.
+    pub(crate) fn delivered_apart(&mut self, intended: u64, now: u64) {
+        bump(&self.tallies.delivered, 1);
+        if self.control.phase(intended) == Phase::Measure {
+            self.second.record(now.saturating_sub(intended));
         }
     }
 

@@ -5,7 +5,7 @@ use crate::control::{Control, Phase};
 use crate::engine::{After, ConnId, Driver, End, Io, Next};
 use crate::ledger::{Faults, Stream};
 use crate::wire::dialect::{Answer, To};
-use crate::wire::marker::{self, Kind};
+use crate::wire::marker::Kind;
 use crate::wire::template::{Message, Template};
 
 /// The crowd of one thread.
@@ -91,22 +91,6 @@ impl<'a> Crowd<'a> {
         }
     }
 
-    /// Asks for something to hear: a sign of life, or a message to oneself where there is none.
-    fn ask(&self, io: &mut Io<'_>, conn: ConnId) {
-        if let Some(ping) = self.book.dialect().ping() {
-            return io.text(conn, ping);
-        }
-        let mut probe = Template::new(Message {
-            dialect: self.book.dialect(),
-            to: To::User(&self.name(conn)),
-            payload: marker::SIZE,
-            sender: 0,
-            run: self.book.control.run(),
-            ids: false,
-        });
-        io.send(conn, probe.stamp(Kind::Probe, 0, 0));
-    }
-
     fn hear(&mut self, conn: ConnId) {
         if !std::mem::replace(&mut self.heard[conn], true) {
             self.hearing += 1;
@@ -146,8 +130,9 @@ impl Driver for Crowd<'_> {
     }
 
     fn opened(&mut self, io: &mut Io<'_>, conn: ConnId) {
-        if self.book.enter(io, conn, &self.name(conn)) {
-            self.ask(io, conn);
+        let name = self.name(conn);
+        if self.book.enter(io, conn, &name) {
+            self.book.ask(io, conn, &name);
         }
     }
 
@@ -155,7 +140,7 @@ impl Driver for Crowd<'_> {
         let Some(mark) = self.book.mark(payload) else {
             let (run, number) = (self.book.control.run(), self.first + conn);
             match self.book.admit(io, conn, payload, || user_name(run, number)) {
-                Answer::Authenticated => self.ask(io, conn),
+                Answer::Authenticated => self.book.ask(io, conn, &self.name(conn)),
                 Answer::Pong => self.hear(conn),
                 _ => {}
             }

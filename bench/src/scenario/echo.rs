@@ -1,13 +1,13 @@
 //! Any WebSocket echo server: messages come back to who sent them. Knows no socket.
 use super::common::{Book, LoadArgs};
 use super::entry::user_name;
-use super::{Run, shares, with_run};
+use super::{Run, open, run_on, shares};
 use crate::control::Control;
 use crate::engine::{ConnId, Driver, Io, Next};
 use crate::ledger::Stream;
 use crate::report::{Report, Table};
 use crate::schedule::Schedule;
-use crate::target::TargetArgs;
+use crate::target::{Target, TargetArgs};
 use crate::wire::dialect::{Answer, To};
 use crate::wire::marker::Kind;
 use crate::wire::template::{Message, Template};
@@ -52,9 +52,14 @@ struct Echo<'a> {
 
 /// Runs the workload.
 pub(crate) fn run(args: &TargetArgs, options: &EchoArgs) -> anyhow::Result<Report> {
+    on(&open(args)?, args, options)
+}
+
+/// The same on a server that is there already.
+pub(crate) fn on(target: &Target, args: &TargetArgs, options: &EchoArgs) -> anyhow::Result<Report> {
     ensure!(options.connections > 0, "--connections must be 1 or more");
     let shares = shares(options.connections, 1, args.threads.clamp(1, options.connections));
-    with_run(args, options.load.window.window(), &shares, |run| {
+    run_on(target, args, options.load.window.window(), &shares, |run| {
         let caller = |at: usize| Caller {
             template: template(options, run.control, u32::try_from(at).unwrap_or(u32::MAX)),
             sent: 0,

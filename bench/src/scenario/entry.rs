@@ -4,7 +4,9 @@
 //! scenario learns by its probes whether it was.
 use super::common::Book;
 use crate::engine::{ConnId, Io, bump};
-use crate::wire::dialect::{Answer, Dialect};
+use crate::wire::dialect::{Answer, Dialect, To};
+use crate::wire::marker::{self, Kind};
+use crate::wire::template::{Message, Template};
 
 /// Bytes of a server's error that are shown.
 const SHOWN: usize = 200;
@@ -39,6 +41,22 @@ impl<'a> Book<'a> {
             io.text(conn, &text);
         }
         !self.dialect().answers_with(Answer::Authenticated)
+    }
+
+    /// Asks for something to hear: a sign of life, or a message to oneself where there is none.
+    pub(crate) fn ask(&self, io: &mut Io<'_>, conn: ConnId, user: &str) {
+        if let Some(ping) = self.dialect().ping() {
+            return io.text(conn, ping);
+        }
+        let mut probe = Template::new(Message {
+            dialect: self.dialect(),
+            to: To::User(user),
+            payload: marker::SIZE,
+            sender: 0,
+            run: self.control.run(),
+            ids: false,
+        });
+        io.send(conn, probe.stamp(Kind::Probe, 0, 0));
     }
 
     /// Joins a group. Whether the user counts as a member by that; otherwise [`Answer::Joined`] follows.

@@ -4,9 +4,9 @@ mod driver;
 use super::common::{Book, LoadArgs};
 use super::rest::{self, RestArgs};
 use super::rooms::Rooms;
-use super::{shares, with_run};
+use super::{open, run_on, shares};
 use crate::report::{Report, Table};
-use crate::target::TargetArgs;
+use crate::target::{Target, TargetArgs};
 use anyhow::ensure;
 use clap::Args;
 use driver::{Groups, Shared};
@@ -56,11 +56,17 @@ pub(crate) fn run_one(args: &TargetArgs, options: &GroupArgs) -> anyhow::Result<
     let loop_kind = one.load.describe("group");
     let workload =
         format!("one publisher in a group of {members}, {} B payload, {loop_kind}", one.load.payload);
-    measure(args, &one, Table::new("group", workload))
+    measure(&open(args)?, args, &one, Table::new("group", workload))
 }
 
 /// Runs `groups`.
 pub(crate) fn run(args: &TargetArgs, options: &GroupsArgs) -> anyhow::Result<Report> {
+    rooms(options)?;
+    on(&open(args)?, args, options)
+}
+
+/// The same on a server that is there already.
+pub(crate) fn on(target: &Target, args: &TargetArgs, options: &GroupsArgs) -> anyhow::Result<Report> {
     let workload = format!(
         "{} groups of {}{}, {} groups a user, {} members write, {} B payload, {} in each group",
         options.groups,
@@ -71,7 +77,7 @@ pub(crate) fn run(args: &TargetArgs, options: &GroupsArgs) -> anyhow::Result<Rep
         options.load.payload,
         options.load.describe("group")
     );
-    measure(args, options, Table::new("groups", workload))
+    measure(target, args, options, Table::new("groups", workload))
 }
 
 fn rooms(options: &GroupsArgs) -> anyhow::Result<Rooms> {
@@ -90,7 +96,7 @@ fn rooms(options: &GroupsArgs) -> anyhow::Result<Rooms> {
     Ok(rooms)
 }
 
-fn measure(args: &TargetArgs, options: &GroupsArgs, table: Table) -> anyhow::Result<Report> {
+fn measure(target: &Target, args: &TargetArgs, options: &GroupsArgs, table: Table) -> anyhow::Result<Report> {
     args.dialect.check_ids(options.ids)?;
     let rooms = rooms(options)?;
     let by_path = args.dialect.join("").is_none();
@@ -100,7 +106,7 @@ fn measure(args: &TargetArgs, options: &GroupsArgs, table: Table) -> anyhow::Res
     );
     let shares = shares(rooms.users, 1, args.threads.clamp(1, rooms.users));
     let shared = Shared::new(rooms.groups);
-    with_run(args, options.load.window.window(), &options.rest.added(&shares), |run| {
+    run_on(target, args, options.load.window.window(), &options.rest.added(&shares), |run| {
         let mut first = 0;
         let drivers = (0..shares.len())
             .map(|part| {

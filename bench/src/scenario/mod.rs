@@ -1,5 +1,6 @@
 //! The workloads, and what all of them share: threads, phases, the measured window.
 pub(crate) mod broadcast;
+pub(crate) mod churn;
 pub(crate) mod common;
 pub(crate) mod crowd;
 mod drive;
@@ -7,9 +8,12 @@ pub(crate) mod echo;
 mod entry;
 pub(crate) mod groups;
 pub(crate) mod idle;
+pub(crate) mod mixed;
 pub(crate) mod pairs;
+pub(crate) mod rampup;
 mod rest;
 pub(crate) mod rooms;
+pub(crate) mod storm;
 pub(crate) mod versus;
 mod watch;
 
@@ -75,6 +79,12 @@ pub(crate) fn shares(count: usize, unit: usize, threads: usize) -> Vec<usize> {
     (0..threads).map(|thread| (units * (thread + 1) / threads - units * thread / threads) * unit).collect()
 }
 
+/// Finds or starts the server; from here on an interrupt ends the load and not the program.
+pub(crate) fn open(args: &TargetArgs) -> anyhow::Result<Target> {
+    interrupt::listen();
+    args.open()
+}
+
 /// Opens the server and a run of `shares` on it.
 pub(crate) fn with_run<T>(
     args: &TargetArgs,
@@ -82,10 +92,19 @@ pub(crate) fn with_run<T>(
     shares: &[usize],
     work: impl FnOnce(&Run<'_>) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    interrupt::listen();
-    let target = args.open()?;
+    run_on(&open(args)?, args, window, shares, work)
+}
+
+/// A run on a server that is there already.
+pub(crate) fn run_on<T>(
+    target: &Target,
+    args: &TargetArgs,
+    window: Window,
+    shares: &[usize],
+    work: impl FnOnce(&Run<'_>) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
     let control = Control::new(window, shares.len(), args.dialect.clone())?;
-    work(&Run { target: &target, args, control: &control, shares, tcp: None })
+    work(&Run { target, args, control: &control, shares, tcp: None })
 }
 
 #[cfg(test)]

@@ -2,13 +2,13 @@
 use super::common::{Book, LoadArgs};
 use super::entry::user_name;
 use super::rest::{self, RestArgs, WithRest};
-use super::{Measured, Run, shares, with_run};
+use super::{Measured, Run, open, run_on, shares};
 use crate::control::Control;
 use crate::engine::{After, ConnId, Driver, End, Io, Next};
 use crate::ledger::Stream;
 use crate::report::{Report, Table};
 use crate::schedule::Schedule;
-use crate::target::TargetArgs;
+use crate::target::{Target, TargetArgs};
 use crate::wire::dialect::{Answer, To};
 use crate::wire::marker::Kind;
 use crate::wire::template::{Message, Template};
@@ -61,10 +61,15 @@ pub(crate) struct Pairs<'a> {
 
 /// Runs the workload.
 pub(crate) fn run(args: &TargetArgs, options: &PairsArgs) -> anyhow::Result<Report> {
+    on(&open(args)?, args, options)
+}
+
+/// The same on a server that is there already.
+pub(crate) fn on(target: &Target, args: &TargetArgs, options: &PairsArgs) -> anyhow::Result<Report> {
     args.dialect.check_ids(options.ids)?;
     ensure!(options.users >= 2 && options.users.is_multiple_of(2), "--users must be an even number");
     let shares = shares(options.users, 2, args.threads.clamp(1, options.users / 2));
-    with_run(args, options.load.window.window(), &options.rest.added(&shares), |run| {
+    run_on(target, args, options.load.window.window(), &options.rest.added(&shares), |run| {
         let mut first = 0;
         let drivers = (0..shares.len())
             .map(|part| {
@@ -186,6 +191,9 @@ impl<'a> Pairs<'a> {
 
     fn begin(&mut self, io: &mut Io<'_>, start: u64, now: u64) {
         self.started = true;
+        if self.users.is_empty() {
+            return;
+        }
         self.schedule = self.options.load.schedule(self.part, self.of, start);
         if self.schedule.is_none() {
             for from in (0..self.users.len()).step_by(2) {

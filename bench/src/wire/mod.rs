@@ -2,5 +2,6 @@
 pub(crate) mod acked;
 pub(crate) mod dialect;
 pub(crate) mod frame;
+pub(crate) mod letter;
 pub(crate) mod marker;
 pub(crate) mod template;

@@ -2,6 +2,7 @@
 use super::dialect::{self, Dialect, To};
 use super::frame::{self, TEXT};
 use super::marker::{self, Kind, Mark};
+use memchr::memmem;
 
 /// Bytes of an id: the run's number, the sender, the count.
 const ID: usize = 8 + 8 + 8;
@@ -93,6 +94,22 @@ impl Template {
             self.patch(at, &mut id);
         }
         &self.bytes
+    }
+
+    /// Where a text stands, if once.
+    pub(super) fn find(&self, text: &str) -> Option<usize> {
+        let mut whole = self.bytes[self.body..].to_vec();
+        frame::mask(&mut whole, 0);
+        let mut found = memmem::find_iter(&whole, text);
+        found.next().filter(|_| found.next().is_none())
+    }
+
+    /// Another sender, and another receiver's name in the place of one as long.
+    pub(super) fn readdress(&mut self, sender: u32, at: usize, name: &str) {
+        self.sender = sender;
+        for (place, byte) in (at..).zip(name.bytes()) {
+            self.patch(place, &mut [byte]);
+        }
     }
 
     fn patch(&mut self, at: usize, value: &mut [u8]) {

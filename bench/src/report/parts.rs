@@ -1,0 +1,224 @@
+//! What single workloads have to say besides what all of them say, and its text. Knows no other part of a report.
+use super::text::quantiles;
+use crate::latency::Quantiles;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Each is there when its workload ran.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Parts {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) storm: Option<StormPart>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) churn: Option<ChurnPart>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rampup: Option<RampupPart>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) mixed: Option<MixedPart>,
+}
+
+/// Connections that all went and came back.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct StormPart {
+    pub(crate) rounds: Vec<StormRound>,
+    /// From each one's end until it was signed in again.
+    pub(crate) back_us: Option<Quantiles>,
+    /// Attempts that failed, by kind; each was followed by another one, up to a bound.
+    pub(crate) failed_attempts: BTreeMap<String, u64>,
+    /// Connections that gave up.
+    pub(crate) given_up: u64,
+}
+
+/// One storm.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct StormRound {
+    /// Connections that went.
+    pub(crate) went: u64,
+    /// Those of them that were back before the next round, or the end.
+    pub(crate) back: u64,
+    /// Until the last one was back; nothing when not all were.
+    pub(crate) seconds: Option<f64>,
+    /// The server's CPU time in that time, the messages beside it included.
+    pub(crate) server_cpu_us_per_connection: Option<f64>,
+}
+
+/// Connections that come and go while others chat.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ChurnPart {
+    /// Connections that came, and that went, in the measured time.
+    pub(crate) came: u64,
+    pub(crate) went: u64,
+    /// From when each was meant to connect until it was signed in.
+    pub(crate) sign_in_us: Option<Quantiles>,
+    /// Connections that were not opened because too many were behind already.
+    pub(crate) skipped: u64,
+}
+
+/// The search for the highest rate.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct RampupPart {
+    /// The p99 that was allowed.
+    pub(crate) limit_us: f64,
+    /// The highest rate that held it, and the least that did not.
+    pub(crate) best: Option<f64>,
+    pub(crate) over: Option<f64>,
+    /// What was at its end there.
+    pub(crate) limited_by: Option<String>,
+    pub(crate) steps: Vec<RampupStep>,
+}
+
+/// One rate that was tried.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct RampupStep {
+    /// Messages a second: meant, and sent.
+    pub(crate) rate: f64,
+    pub(crate) achieved: f64,
+    pub(crate) latency_us: Option<Quantiles>,
+    pub(crate) lag_p99_us: Option<f64>,
+    /// Share of one core, in percent.
+    pub(crate) server_cpu: Option<f64>,
+    pub(crate) held: bool,
+    /// Why not.
+    pub(crate) why: Option<String>,
+}
+
+/// What a blend was made of.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct MixedPart {
+    pub(crate) private_messages: u64,
+    pub(crate) group_messages: u64,
+    /// Messages by bytes of payload.
+    pub(crate) sizes: BTreeMap<u32, u64>,
+    /// Signs of life that clients asked for, and got.
+    pub(crate) pings: u64,
+    pub(crate) pongs: u64,
+    pub(crate) slow_readers: u64,
+    /// What reached slow readers, and when; it is no part of the other latencies.
+    pub(crate) slow_deliveries: u64,
+    pub(crate) slow_latency_us: Option<Quantiles>,
+    /// Messages that slow readers did not get: a server may drop them, and says so to the client.
+    pub(crate) slow_missed: u64,
+    /// Slow readers that the server closed, by kind.
+    pub(crate) slow_closed: BTreeMap<String, u64>,
+}
+
+impl Parts {
+    /// Whether what these workloads are about went well.
+    pub(crate) fn clean(&self) -> bool {
+        self.storm.as_ref().is_none_or(StormPart::clean)
+            && self.churn.as_ref().is_none_or(|churn| churn.skipped == 0)
+    }
+}
+
+impl StormPart {
+    fn clean(&self) -> bool {
+        self.given_up == 0 && self.rounds.iter().all(|round| round.back == round.went)
+    }
+}
+
+impl fmt::Display for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.storm.iter().try_for_each(|storm| storm.fmt(f))?;
+        self.churn.iter().try_for_each(|churn| churn.fmt(f))?;
+        self.rampup.iter().try_for_each(|rampup| rampup.fmt(f))?;
+        self.mixed.iter().try_for_each(|mixed| mixed.fmt(f))
+    }
+}
+
+impl fmt::Display for StormPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, round) in self.rounds.iter().enumerate() {
+            write!(f, "  {:<10} {} of {} back", format!("round {}", at + 1), round.back, round.went)?;
+            if let Some(seconds) = round.seconds {
+                let rate = round.back as f64 / seconds.max(1e-9);
+                write!(f, ", the last after {seconds:.3} s ({rate:.0}/s)")?;
+            }
+            if let Some(us) = round.server_cpu_us_per_connection {
+                write!(f, ", {us:.1} µs server CPU each")?;
+            }
+            writeln!(f)?;
+        }
+        self.back_us.iter().try_for_each(|q| quantiles(f, "back after", q))?;
+        if !self.failed_attempts.is_empty() || self.given_up > 0 {
+            let (kinds, given_up) = (kinds(&self.failed_attempts), self.given_up);
+            writeln!(f, "  {:<10} {kinds}; {given_up} connections gave up", "attempts")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for ChurnPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { came, went, skipped, .. } = self;
+        write!(f, "  {:<10} {came} connections came, {went} went", "churn")?;
+        if *skipped > 0 {
+            write!(f, "; {skipped} were NOT opened: the server was too far behind")?;
+        }
+        writeln!(f)?;
+        self.sign_in_us.iter().try_for_each(|q| quantiles(f, "sign-in", q))
+    }
+}
+
+impl fmt::Display for RampupPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "  {:<10} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>7}",
+            "steps", "rate/s", "sent/s", "p50 µs", "p99 µs", "p99.9 µs", "lag p99", "server"
+        )?;
+        for step in &self.steps {
+            let cell = |value: Option<f64>| value.map_or_else(|| "-".into(), |value| format!("{value:.0}"));
+            let latency = |of: fn(&Quantiles) -> f64| cell(step.latency_us.as_ref().map(of));
+            let server = step.server_cpu.map_or_else(|| "-".into(), |cpu| format!("{cpu:.0} %"));
+            let (p50, p99, p999) = (latency(|q| q.p50), latency(|q| q.p99), latency(|q| q.p999));
+            let (lag, why) = (cell(step.lag_p99_us), step.why.as_deref().unwrap_or("held"));
+            let (rate, achieved) = (step.rate, step.achieved);
+            writeln!(
+                f,
+                "  {:<10} {rate:>9.0} {achieved:>9.0} {p50:>9} {p99:>9} {p999:>9} {lag:>9} {server:>7}  {why}",
+                ""
+            )?;
+        }
+        let best = self.best.map_or_else(|| "no rate".into(), |rate| format!("{rate:.0} messages/s"));
+        write!(f, "  {:<10} {best} with p99 under {:.3} ms", "highest", self.limit_us / 1e3)?;
+        match &self.limited_by {
+            Some(by) => writeln!(f, "; the limit was {by}"),
+            None => writeln!(f),
+        }
+    }
+}
+
+impl fmt::Display for MixedPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sizes: Vec<String> =
+            self.sizes.iter().map(|(size, count)| format!("{count} of {size} B")).collect();
+        writeln!(
+            f,
+            "  {:<10} {} private messages, {} to groups: {}; {} pings, {} answered",
+            "blend",
+            self.private_messages,
+            self.group_messages,
+            sizes.join(", "),
+            self.pings,
+            self.pongs
+        )?;
+        if self.slow_readers > 0 {
+            let closed =
+                if self.slow_closed.is_empty() { "none closed".into() } else { kinds(&self.slow_closed) };
+            let Self { slow_readers, slow_deliveries, slow_missed, .. } = self;
+            writeln!(
+                f,
+                "  {:<10} {slow_readers}, who got {slow_deliveries} messages and missed {slow_missed}; {closed}",
+                "slow"
+            )?;
+            self.slow_latency_us.iter().try_for_each(|q| quantiles(f, "to slow", q))?;
+        }
+        Ok(())
+    }
+}
+
+fn kinds(counts: &BTreeMap<String, u64>) -> String {
+    let each: Vec<String> = counts.iter().map(|(kind, count)| format!("{count} × {kind}")).collect();
+    each.join(", ")
+}

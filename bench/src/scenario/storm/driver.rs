@@ -1,0 +1,341 @@
+//! The storm's connections of one thread. Knows no socket.
+//!
+//! Signed in is who is admitted again. Once the server has `sync`, what was missed is asked for there, in
+//! [`Storm::is_in`], before a connection counts as back.
+use super::super::Run;
+use super::super::common::Book;
+use super::super::entry::user_name;
+use super::{How, StormArgs};
+use crate::engine::{After, ConnId, Driver, End, Io, Next};
+use crate::latency::Latency;
+use crate::limits::{FAILURE_KINDS_MAX, RETRIES_MAX, RETRY_MAX_NS, RETRY_NS, STORM_SLICE};
+use crate::procstat::Sample;
+use crate::report::StormRound;
+use crate::wire::dialect::Answer;
+use crate::wire::marker::Kind;
+use fastrand::Rng;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::{Mutex, PoisonError};
+
+/// Nanoseconds of the unit in which a connection keeps when it went: 32 bits of them are half a day.
+const TICK: u64 = 10_000;
+
+/// One storm, as all threads see it.
+#[derive(Debug, Default)]
+struct Round {
+    went: AtomicU64,
+    /// Threads whose connections have all gone.
+    gone: AtomicUsize,
+    back: AtomicU64,
+    /// Nanoseconds until the last one was back.
+    last: AtomicU64,
+    /// The server's use of its cores, at the first end and at the last return.
+    server: Mutex<(Option<Sample>, Option<f64>)>,
+}
+
+/// What the threads have in common.
+#[derive(Debug)]
+pub(super) struct Shared {
+    threads: usize,
+    rounds: Box<[Round]>,
+}
+
+impl Shared {
+    pub(super) fn new(rounds: usize, threads: usize) -> Self {
+        Self { threads, rounds: (0..rounds).map(|_| Round::default()).collect() }
+    }
+
+    /// What there is to say about each.
+    pub(super) fn rounds(&self) -> Vec<StormRound> {
+        let of = |round: &Round| {
+            let (went, back) = (round.went.load(Acquire), round.back.load(Acquire));
+            let whole = went > 0 && went == back;
+            let cpu = round.server.lock().unwrap_or_else(PoisonError::into_inner).1;
+            StormRound {
+                went,
+                back,
+                seconds: whole.then(|| round.last.load(Acquire) as f64 / 1e9),
+                server_cpu_us_per_connection: cpu.filter(|_| whole).map(|cpu| cpu * 1e6 / went as f64),
+            }
+        };
+        self.rounds.iter().map(of).collect()
+    }
+}
+
+/// How far a connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Being opened or signed in.
+    Coming,
+    In,
+    /// Asked to end.
+    Going,
+    /// To be opened again at its time.
+    Waiting,
+    /// Not in this run any more.
+    Lost,
+}
+
+/// A connection, in few bytes: there may be a million.
+#[derive(Debug, Clone, Copy)]
+struct Traveller {
+    /// When it went, in ticks since the window began.
+    went: u32,
+    round: u16,
+    tries: u8,
+    stage: Stage,
+}
+
+/// One thread's part.
+pub(super) struct Storm<'a> {
+    pub(super) book: Book<'a>,
+    run: Run<'a>,
+    how: How,
+    shared: &'a Shared,
+    /// Number of the first user.
+    first: usize,
+    travellers: Vec<Traveller>,
+    /// How many are in, or lost.
+    settled: usize,
+    /// The round that is on, and how far its connections have gone.
+    round: Option<usize>,
+    next_round: usize,
+    cursor: usize,
+    retries: BinaryHeap<Reverse<(u64, u32)>>,
+    rng: Rng,
+    pub(super) back: Latency,
+    pub(super) failed: BTreeMap<String, u64>,
+    pub(super) given_up: u64,
+}
+
+impl<'a> Storm<'a> {
+    pub(super) fn new(
+        run: &Run<'a>,
+        part: usize,
+        options: &StormArgs,
+        shared: &'a Shared,
+        (first, count): (usize, usize),
+    ) -> Self {
+        let traveller = Traveller { went: 0, round: 0, tries: 0, stage: Stage::Coming };
+        Self {
+            book: Book::new(run.control, part),
+            run: *run,
+            how: options.how,
+            shared,
+            first,
+            travellers: vec![traveller; count],
+            settled: 0,
+            round: None,
+            next_round: 0,
+            cursor: 0,
+            retries: BinaryHeap::new(),
+            rng: Rng::with_seed(options.load.seed.wrapping_add(part as u64)),
+            back: Latency::default(),
+            failed: BTreeMap::new(),
+            given_up: 0,
+        }
+    }
+
+    fn name(&self, conn: ConnId) -> String {
+        user_name(self.book.control.run(), self.first + conn)
+    }
+
+    /// When the window began.
+    fn origin(&self) -> u64 {
+        self.book.control.measured().map_or(0, |(from, _)| from)
+    }
+
+    fn server(&self) -> Option<Sample> {
+        self.run.target.pid.and_then(Sample::of)
+    }
+
+    /// A connection is signed in.
+    fn is_in(&mut self, conn: ConnId, now: u64) {
+        let traveller = &mut self.travellers[conn];
+        if traveller.stage != Stage::Coming {
+            return;
+        }
+        traveller.stage = Stage::In;
+        traveller.tries = 0;
+        let (went, round) = (u64::from(traveller.went) * TICK, usize::from(traveller.round));
+        self.settled += 1;
+        if self.next_round == 0 {
+            return;
+        }
+        let since = self.origin();
+        self.back.record(now.saturating_sub(since + went));
+        let began = self.round_time(round).map_or(0, |(from, _)| from);
+        let round = &self.shared.rounds[round];
+        round.last.fetch_max(now.saturating_sub(began), AcqRel);
+        round.back.fetch_add(1, AcqRel);
+        self.look(self.travellers[conn].round.into());
+    }
+
+    /// Looks at the server once everyone of a round is back.
+    fn look(&self, round: usize) {
+        let round = &self.shared.rounds[round];
+        let all_gone = round.gone.load(Acquire) == self.shared.threads;
+        if all_gone && round.back.load(Acquire) == round.went.load(Acquire) {
+            let mut server = round.server.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(before) = server.0.take() {
+                server.1 = self.server().map(|after| after.since(&before).cpu);
+            }
+        }
+    }
+
+    /// A round's beginning and end.
+    fn round_time(&self, round: usize) -> Option<(u64, u64)> {
+        let (from, _) = self.book.control.measured()?;
+        let whole = u64::try_from(self.book.control.window().duration.as_nanos()).unwrap_or(u64::MAX);
+        let each = whole / self.shared.rounds.len() as u64;
+        (round < self.shared.rounds.len())
+            .then(|| (from + each * round as u64, from + each * (round as u64 + 1)))
+    }
+
+    /// Begins the next round when its time has come, and lets a few connections go.
+    fn storm(&mut self, io: &mut Io<'_>, now: u64) -> Next {
+        let Some(at) = self.round else {
+            return match self.round_time(self.next_round) {
+                Some((from, _)) if now >= from && self.book.sending(now) => self.begin_round(now),
+                Some((from, _)) if now < from => Next::At(from),
+                _ => Next::Event,
+            };
+        };
+        let end = (self.cursor + STORM_SLICE).min(self.travellers.len());
+        #[allow(clippy::cast_possible_truncation)]
+        // runs are shorter than half a day, rounds fewer than a thousand
+        let (went, round) = (((now - self.origin()) / TICK) as u32, at as u16);
+        let mut gone = 0;
+        for conn in self.cursor..end {
+            let traveller = &mut self.travellers[conn];
+            if traveller.stage != Stage::In {
+                continue;
+            }
+            (traveller.went, traveller.round, traveller.stage) = (went, round, Stage::Going);
+            gone += 1;
+            match self.how {
+                How::Cut => io.cut(conn),
+                How::Close => io.close(conn),
+            }
+        }
+        self.settled -= gone;
+        self.shared.rounds[at].went.fetch_add(gone as u64, AcqRel);
+        self.cursor = end;
+        if end < self.travellers.len() {
+            return Next::Spin;
+        }
+        self.round = None;
+        self.shared.rounds[at].gone.fetch_add(1, Release);
+        self.look(at);
+        Next::Event
+    }
+
+    fn begin_round(&mut self, now: u64) -> Next {
+        let at = self.next_round;
+        (self.round, self.next_round, self.cursor) = (Some(at), at + 1, 0);
+        let mut server = self.shared.rounds[at].server.lock().unwrap_or_else(PoisonError::into_inner);
+        if server.0.is_none() && server.1.is_none() {
+            server.0 = self.server();
+        }
+        Next::At(now)
+    }
+
+    /// Opens those again whose wait is over.
+    fn retry(&mut self, io: &mut Io<'_>, now: u64) -> Next {
+        while let Some(&Reverse((due, conn))) = self.retries.peek() {
+            if due > now {
+                return Next::At(due);
+            }
+            self.retries.pop();
+            self.travellers[conn as usize].stage = Stage::Coming;
+            io.reopen(conn as usize);
+        }
+        Next::Event
+    }
+
+    /// An attempt failed: another one follows, later each time, until there were too many.
+    fn failed_attempt(&mut self, conn: ConnId, end: &End) {
+        let kind = if self.failed.len() < FAILURE_KINDS_MAX { end.kind() } else { "other".into() };
+        *self.failed.entry(kind).or_default() += 1;
+        let traveller = &mut self.travellers[conn];
+        if traveller.tries >= RETRIES_MAX {
+            traveller.stage = Stage::Lost;
+            self.given_up += 1;
+            self.settled += 1;
+            return;
+        }
+        let wait = (RETRY_NS << traveller.tries).min(RETRY_MAX_NS);
+        traveller.tries += 1;
+        traveller.stage = Stage::Waiting;
+        let due = self.book.control.now() + self.rng.u64(wait / 2..=wait * 3 / 2);
+        self.retries.push(Reverse((due, u32::try_from(conn).unwrap_or(u32::MAX))));
+    }
+}
+
+impl Driver for Storm<'_> {
+    fn path(&self, conn: ConnId) -> Option<String> {
+        let name = self.name(conn);
+        self.book.dialect().path(&name, &name)
+    }
+
+    fn opened(&mut self, io: &mut Io<'_>, conn: ConnId) {
+        let name = self.name(conn);
+        if self.book.enter(io, conn, &name) {
+            self.book.ask(io, conn, &name);
+        }
+    }
+
+    fn message(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8], now: u64) {
+        if let Some(mark) = self.book.mark(payload) {
+            if mark.kind == Kind::Probe {
+                self.is_in(conn, now);
+            }
+            return;
+        }
+        let (run, user) = (self.book.control.run(), self.first + conn);
+        match self.book.admit(io, conn, payload, || user_name(run, user)) {
+            Answer::Authenticated if !self.book.dialect().answers_with(Answer::Authenticated) => {
+                self.book.ask(io, conn, &user_name(run, user));
+            }
+            Answer::Authenticated | Answer::Pong => self.is_in(conn, now),
+            _ => {}
+        }
+    }
+
+    fn closed(&mut self, _: &mut Io<'_>, conn: ConnId, end: &End) -> After {
+        match self.travellers[conn].stage {
+            // However it ended: it was asked to.
+            Stage::Going => {
+                self.travellers[conn].stage = Stage::Coming;
+                After::Reopen
+            }
+            Stage::Coming if self.next_round > 0 => {
+                self.failed_attempt(conn, end);
+                After::Leave
+            }
+            Stage::In => {
+                self.travellers[conn].stage = Stage::Lost;
+                After::Fail
+            }
+            _ => After::Fail,
+        }
+    }
+
+    fn turn(&mut self, io: &mut Io<'_>, now: u64) -> Next {
+        if self.book.control.start().is_none() {
+            if self.settled == self.travellers.len() {
+                self.book.ready();
+            }
+            return Next::Event;
+        }
+        let storm = self.storm(io, now);
+        let retry = self.retry(io, now);
+        if self.round.is_none() && !self.book.sending(now) && self.settled == self.travellers.len() {
+            self.book.done();
+        }
+        storm.and(retry)
+    }
+}

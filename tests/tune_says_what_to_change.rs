@@ -127,8 +127,8 @@ const CASES: &[Case] = &[
     (
         "transparent_hugepage",
         &[("sys/kernel/mm/transparent_hugepage/enabled", "[always] madvise never")],
-        Consider,
-        "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled",
+        Fine,
+        "always",
     ),
     (
         "net.core.default_qdisc",

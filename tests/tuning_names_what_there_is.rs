@@ -12,12 +12,13 @@ fn names() -> impl Iterator<Item = &'static str> {
     PAGE.split('`').skip(1).step_by(2)
 }
 
-/// What the tables of a section explain: the names in backticks in the first column.
+/// What the tables of a section explain: the names in backticks in the first column, where that says "what".
 fn explained(section: &str) -> Vec<&'static str> {
     let (_, after) =
         PAGE.split_once(&format!("\n## {section}\n")).unwrap_or_else(|| panic!("no section {section}"));
     let text = after.split("\n## ").next().unwrap_or(after);
-    let cells = text.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let tables = text.split("\n\n").map(str::trim).filter(|part| part.starts_with("| what | bounds |"));
+    let cells = tables.flat_map(str::lines).filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
     cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect()
 }
 

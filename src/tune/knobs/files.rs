@@ -26,7 +26,7 @@ pub(super) fn limit(machine: &Machine) -> Finding {
     }
     if rings > best.rings_per_core {
         let why = format!(
-            "enough, in {rings} rings a core, each with buffers of its own; {} would do with a higher limit",
+            "enough, in {rings} rings a core, which cost some 10 % more CPU a message; {} would do with a higher limit",
             best.rings_per_core
         );
         return raise(Finding::consider(now, RING_SLOTS_MAX, why));

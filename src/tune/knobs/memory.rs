@@ -174,7 +174,12 @@ pub(super) fn hash(machine: &Machine) -> Finding {
     }
     let want = machine.goal.connections.next_power_of_two();
     let why = format!("about {chain} connections share a bucket, and each packet walks past them");
-    Finding::consider(now, format!("{want} buckets"), why).fix(Fix::Boot(format!("thash_entries={want}")))
+    let namespace = format!(
+        "without a reboot, for a network namespace that is made after it: sysctl -w net.ipv4.tcp_child_ehash_entries={want}"
+    );
+    Finding::consider(now, format!("{want} buckets"), why)
+        .fix(Fix::Boot(format!("thash_entries={want}")))
+        .fix(Fix::ByHand(namespace))
 }
 
 pub(super) fn swap(machine: &Machine) -> Finding {
@@ -227,14 +232,12 @@ pub(super) fn overcommit(machine: &Machine) -> Finding {
 }
 
 pub(super) fn huge_pages(machine: &Machine) -> Finding {
-    const FILE: &str = "sys/kernel/mm/transparent_hugepage/enabled";
-    let text = machine.facts.text(FILE);
-    let Some(now) = text.as_deref().and_then(|text| text.split(['[', ']']).nth(1)) else {
-        return Finding::cannot_tell("this kernel has none, or does not tell");
-    };
-    if now != "always" {
-        return Finding::ok(now, "the server asks for none");
+    let text = machine.facts.text("sys/kernel/mm/transparent_hugepage/enabled");
+    match text.as_deref().and_then(|text| text.split(['[', ']']).nth(1)) {
+        None => Finding::cannot_tell("this kernel has none, or does not tell"),
+        Some(now) => Finding::ok(
+            now,
+            "the server asks for none, and neither its memory nor its speed changed with them",
+        ),
     }
-    let fix = Fix::Write { glob: format!("/{FILE}"), paths: vec![FILE.into()], value: "madvise".into() };
-    Finding::consider(now, "madvise", "memory that is touched here and there may be rounded up to 2 MiB, and the kernel stops the server to collect it").fix(fix)
 }

@@ -1,11 +1,12 @@
 //! One chat connection: commands in, messages out. Knows no table.
 use crate::rooms::{Guest, Rooms};
+use futures_util::stream::SplitSink;
 use futures_util::{SinkExt, StreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc::channel;
+use tokio::sync::mpsc::{Receiver, channel};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
@@ -39,33 +40,34 @@ struct Delivery<'a> {
 
 /// Talks until the connection ends.
 pub(crate) async fn talk(socket: WebSocketStream<TcpStream>, rooms: &Rooms) -> anyhow::Result<()> {
-    let (outbox, mut inbox) = channel(OUTBOX);
+    let (sink, mut stream) = socket.split();
+    let (outbox, inbox) = channel(OUTBOX);
+    // A task of its own: woken for a message, it does not look at what came in.
+    let writer = tokio::spawn(write(sink, inbox));
     let mut guest = rooms.enter(outbox);
-    let ended = exchange(socket, &mut inbox, &mut guest, rooms).await;
+    let ended = loop {
+        match stream.next().await.transpose() {
+            Ok(Some(Message::Text(text))) => command(&text, &mut guest, rooms),
+            Ok(Some(_)) => {}
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error.into()),
+        }
+    };
     rooms.leave(guest);
+    writer.abort();
     ended
 }
 
-async fn exchange(
-    mut socket: WebSocketStream<TcpStream>,
-    inbox: &mut tokio::sync::mpsc::Receiver<Utf8Bytes>,
-    guest: &mut Guest,
-    rooms: &Rooms,
-) -> anyhow::Result<()> {
-    loop {
-        tokio::select! {
-            message = socket.next() => match message.transpose()? {
-                Some(Message::Text(text)) => command(&text, guest, rooms),
-                Some(_) => {}
-                None => return Ok(()),
-            },
-            Some(text) = inbox.recv() => {
-                socket.feed(Message::Text(text)).await?;
-                while let Ok(text) = inbox.try_recv() {
-                    socket.feed(Message::Text(text)).await?;
-                }
-                socket.flush().await?;
-            }
+/// Sends what waits, all of it in one flush.
+async fn write(mut sink: SplitSink<WebSocketStream<TcpStream>, Message>, mut inbox: Receiver<Utf8Bytes>) {
+    while let Some(text) = inbox.recv().await {
+        let mut fed = sink.feed(Message::Text(text)).await;
+        while let (Ok(()), Ok(text)) = (&fed, inbox.try_recv()) {
+            fed = sink.feed(Message::Text(text)).await;
+        }
+        // The reading side learns of a broken connection by itself.
+        if fed.is_err() || sink.flush().await.is_err() {
+            return;
         }
     }
 }

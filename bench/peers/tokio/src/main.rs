@@ -1,6 +1,6 @@
 //! A chat or echo server on tokio-tungstenite, as a careful Rust user would write it without Longwire.
 //!
-//! One task per connection, which both reads and writes; the frame of a group message is encoded once and shared.
+//! Two tasks per connection, one reads and one writes; the text of a group message is encoded once and shared.
 //! No durability, no limits on senders: it is here to be measured against, not to be used.
 mod chat;
 mod rooms;

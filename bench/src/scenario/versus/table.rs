@@ -44,7 +44,7 @@ const fn figure(what: &'static str, of: fn(&Report) -> Option<f64>) -> Figure {
 }
 
 /// The one to quote first.
-const FIGURES: [Figure; 11] = [
+const FIGURES: [Figure; 14] = [
     figure("CPU µs per delivery", |report| report.server_cpu_us_per_delivery),
     figure("CPU µs per frame out", |report| report.server_cpu_us_per_frame.filter(|_| report.acks > 0)),
     figure("deliveries/s", |report| Some(report.deliveries_per_second).filter(|_| report.deliveries > 0)),
@@ -53,6 +53,12 @@ const FIGURES: [Figure; 11] = [
     figure("p99.9 ms", |report| report.latency_us.map(|latency| latency.p999 / 1e3)),
     figure("server MB", |report| report.server.map(|usage| usage.rss as f64 / 1e6)),
     figure("bytes per connection", |report| report.idle.map(|idle| idle.bytes_per_connection)),
+    figure("highest messages/s", |report| report.parts.rampup.as_ref()?.best),
+    figure("all back after s", |report| {
+        let rounds = &report.parts.storm.as_ref()?.rounds;
+        rounds.iter().filter_map(|round| round.seconds).max_by(f64::total_cmp)
+    }),
+    figure("sign-in p99 ms", |report| Some(report.parts.churn.as_ref()?.sign_in_us?.p99 / 1e3)),
     figure("CPU µs per sign-in", |report| report.idle.map(|idle| idle.setup_cpu_us_per_connection)),
     Figure {
         what: "p99 moved by broadcast, ms",

@@ -1,5 +1,5 @@
 //! Latencies in an `hdrhistogram` and the quantiles that are reported. Knows no workload.
-use crate::report::CurvePoint;
+use crate::report::{Centre, CurvePoint};
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
 use serde::{Deserialize, Serialize};
@@ -73,6 +73,19 @@ impl Latency {
             CurvePoint { quantile: step.quantile_iterated_to(), us, count }
         };
         self.0.iter_quantiles(TICKS_PER_HALF).map(point).collect()
+    }
+
+    /// What HdrHistogram's percentile files say below their curve, or nothing when nothing was recorded.
+    pub(crate) fn centre(&self) -> Option<Centre> {
+        // Of as many values in a row are three digits told apart.
+        let sub_buckets = 2048;
+        let (mean, deviation) = (self.0.mean() / 1e3, self.0.stdev() / 1e3);
+        (!self.0.is_empty()).then(|| Centre {
+            mean_us: mean,
+            deviation_us: deviation,
+            buckets: self.0.buckets().into(),
+            sub_buckets,
+        })
     }
 
     /// Adds another's.

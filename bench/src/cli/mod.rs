@@ -1,7 +1,8 @@
 //! Arguments to scenarios. Knows no socket.
 mod file;
 
-use crate::report::Report;
+use crate::report::compare::{self, CompareArgs};
+use crate::report::{OutArgs, Report};
 use crate::scenario::{broadcast, churn, echo, groups, idle, mixed, pairs, rampup, storm, versus};
 use crate::target::TargetArgs;
 use anyhow::{Context, bail};
@@ -23,6 +24,8 @@ struct Cli {
     /// One line of JSON in place of text
     #[arg(long, global = true)]
     json: bool,
+    #[command(flatten)]
+    out: OutArgs,
 }
 
 /// A workload on a server.
@@ -125,25 +128,41 @@ enum Scenario {
     /// Each round measures every target once; figures are medians over the rounds, with the least and the greatest, and their
     /// ratios to the first target's of the same round. All servers run on --server-core, one after the other.
     Versus(versus::VersusArgs),
+    /// Runs that --out wrote, side by side: `compare A B`, or several of each: `compare longwire=a1,a2,a3 tokio=b1,b2,b3`
+    ///
+    /// Medians, ratios with their spread, and with --out a page with the curves over each other. Warns when workloads or machines
+    /// differ, and when a run was wrong or late.
+    Compare(CompareArgs),
 }
 
 /// Runs what the command line asks for; whether all went well.
 pub(crate) fn run() -> anyhow::Result<bool> {
     let mut cli = Cli::parse();
     if let Scenario::Run { file, typed } = &cli.scenario {
-        let json = cli.json;
-        cli = parse_file(file, typed)?;
-        cli.json |= json;
+        let typed = parse_file(file, typed)?;
+        cli = Cli { json: cli.json || typed.json, out: typed.out.or(cli.out), ..typed };
     }
+    let out = cli.out.open()?;
     raise_file_limit();
+    if let Scenario::Compare(options) = &cli.scenario {
+        let comparison = compare::run(options)?;
+        if cli.json {
+            println!("{}", serde_json::to_string(&comparison)?);
+        } else {
+            anstream::print!("{comparison:#}");
+        }
+        out.iter().try_for_each(|out| comparison.write(out))?;
+        return Ok(true);
+    }
     if let Scenario::Versus(options) = &cli.scenario {
         return compare(options, cli.json);
     }
     let report = one(&cli.scenario)?;
+    out.iter().try_for_each(|out| out.write(&report))?;
     if cli.json {
         println!("{}", serde_json::to_string(&report)?);
     } else {
-        print!("{report}");
+        anstream::print!("{report:#}");
     }
     Ok(report.clean())
 }
@@ -160,7 +179,7 @@ fn one(scenario: &Scenario) -> anyhow::Result<Report> {
         Scenario::Idle(on) => idle::run(&on.target, &on.options),
         Scenario::Echo(on) => echo::run(&on.target, &on.options),
         Scenario::Broadcast(on) => broadcast::run(&on.target, &on.options),
-        Scenario::Versus(_) => bail!("versus compares workloads, not comparisons"),
+        Scenario::Versus(_) | Scenario::Compare(_) => bail!("versus compares workloads, not comparisons"),
         Scenario::Run { file, typed } => one(&parse_file(file, typed)?.scenario),
     }
 }

@@ -51,6 +51,15 @@ pub(crate) struct CurvePoint {
     pub(crate) count: u64,
 }
 
+/// What the footer of HdrHistogram's percentile files says; nobody reads a mean anywhere else.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Centre {
+    pub(crate) mean_us: f64,
+    pub(crate) deviation_us: f64,
+    pub(crate) buckets: u32,
+    pub(crate) sub_buckets: u32,
+}
+
 /// The latencies of one moment as HdrHistogram's interval logs hold them.
 #[derive(Debug, Clone)]
 pub(crate) struct Slice {
@@ -94,6 +103,11 @@ pub(crate) struct Course {
     pub(crate) memory: Option<Memory>,
     /// Counters of the server's Prometheus page: how much each grew in the measured window.
     pub(crate) server_counters: Vec<(String, f64)>,
+    /// Beside the curves, as their files have it.
+    #[serde(default)]
+    pub(crate) latency_centre: Option<Centre>,
+    #[serde(default)]
+    pub(crate) lag_centre: Option<Centre>,
     /// For the interval log.
     #[serde(skip)]
     pub(crate) slices: Vec<Slice>,

@@ -1,8 +1,20 @@
 //! What a run says at its end: the numbers here, how they are shown in the files beside this one. Knows no workload.
+mod chart;
+pub(crate) mod compare;
 mod data;
+pub(crate) mod figures;
+mod files;
+mod hgrm;
+mod hlog;
+mod html;
 mod parts;
+#[cfg(test)]
+mod sample;
 mod spread;
+mod summary;
 mod text;
+mod units;
+mod verdict;
 
 use crate::late::Evidence;
 use crate::latency::{Latency, Quantiles};
@@ -10,7 +22,8 @@ use crate::ledger::Faults;
 use crate::procstat::{self, Usage};
 use crate::scenario::common::Book;
 use crate::scenario::{Measured, Run};
-pub(crate) use data::{Course, CurvePoint, Heat, Memory, MemoryAt, Moment, Slice};
+pub(crate) use data::{Centre, Course, CurvePoint, Heat, Memory, MemoryAt, Moment, Slice};
+pub(crate) use files::OutArgs;
 pub(crate) use parts::{ChurnPart, MixedPart, Parts, RampupPart, RampupStep, StormPart, StormRound};
 use serde::{Deserialize, Serialize};
 pub(crate) use spread::Spread;
@@ -178,7 +191,13 @@ impl Table {
             failures: measured.failures,
             server_errors: measured.errors,
             notes: measured.notes,
-            course: Course { latency: latency.curve(), lag: lag.curve(), ..measured.course },
+            course: Course {
+                latency: latency.curve(),
+                lag: lag.curve(),
+                latency_centre: latency.centre(),
+                lag_centre: lag.centre(),
+                ..measured.course
+            },
         }
     }
 }

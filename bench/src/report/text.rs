@@ -1,5 +1,6 @@
 //! A report as the terminal shows it: workload and machine first, then who was saturated, then numbers. Writes no file.
 use super::Report;
+use super::verdict::{Grade, verdicts};
 use crate::latency::Quantiles;
 use crate::procstat::Usage;
 use std::fmt;
@@ -29,6 +30,11 @@ pub(super) fn quantiles(f: &mut fmt::Formatter<'_>, name: &str, q: &Quantiles) -
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: {}", self.scenario, self.workload)?;
+        // `{:#}` is in colour.
+        for verdict in verdicts(self).iter().filter(|verdict| verdict.grade != Grade::Good) {
+            let red = if f.alternate() { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
+            writeln!(f, "  {}{:<10} {}{}", red.0, verdict.word, verdict.text, red.1)?;
+        }
         writeln!(f, "  {:<10} {}; saturated: {:?}", "machine", self.machine, self.saturated)?;
         if let Some(us) = self.server_cpu_us_per_delivery {
             write!(f, "  {:<10} {us:.2} µs server CPU per delivery", "cost")?;
@@ -60,12 +66,8 @@ impl fmt::Display for Report {
         }
         self.special(f)?;
         write!(f, "{}", self.parts)?;
-        if !self.clean() {
-            writeln!(
-                f,
-                "  {:<10} {:?}, {} failed connections, {} error answers",
-                "WRONG", self.faults, self.failed_connections, self.server_errors
-            )?;
+        for (kind, count) in &self.failures {
+            writeln!(f, "  {:<10} {count} connections: {kind}", "failed")?;
         }
         self.notes.iter().try_for_each(|note| writeln!(f, "  {:<10} {note}", "note"))
     }

@@ -43,11 +43,6 @@ impl Latency {
         self.0.len()
     }
 
-    /// The longest, in nanoseconds, as exact as the histogram keeps it.
-    pub(crate) fn longest(&self) -> u64 {
-        self.0.max()
-    }
-
     /// Nanoseconds and how many took so long or hardly longer, shortest first, for what was recorded.
     pub(crate) fn recorded(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         self.0

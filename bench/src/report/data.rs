@@ -65,8 +65,6 @@ pub(crate) struct Centre {
 pub(crate) struct Slice {
     pub(crate) at: f64,
     pub(crate) seconds: f64,
-    /// Longest, in nanoseconds.
-    pub(crate) max: u64,
     /// V2, deflated; values are nanoseconds.
     pub(crate) encoded: Vec<u8>,
 }

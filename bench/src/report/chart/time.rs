@@ -54,13 +54,16 @@ pub(crate) fn most(lines: &[Line]) -> f64 {
     lines.iter().flat_map(|line| &line.points).map(|(_, y)| *y).filter(|y| y.is_finite()).fold(0.0, f64::max)
 }
 
+/// A line's name, its ink, what it counts.
+type Kind = (&'static str, Ink, fn(&Moment) -> u64);
+
 /// Messages a second.
 pub(crate) fn throughput(course: &Course) -> Option<Plot> {
     let moments = whole_moments(course);
     let rate = |count: fn(&Moment) -> u64| move |moment: &Moment| Some(count(moment) as f64 / moment.seconds);
     let some = |count: fn(&Moment) -> u64| moments.iter().any(|moment| count(moment) > 0);
     let mut lines = Vec::new();
-    let kinds: [(&str, Ink, fn(&Moment) -> u64); 4] = [
+    let kinds: [Kind; 4] = [
         ("sent/s", Ink::Orange, |moment| moment.sent),
         ("delivered/s", Ink::Blue, |moment| moment.delivered),
         ("acked/s", Ink::Green, |moment| moment.acked),

@@ -14,6 +14,7 @@ needs=(
     "npm --version=npm"
     "curl --version=curl"
     "test -e /usr/lib/nginx/modules/ngx_nchan_module.so=nginx libnginx-mod-nchan"
+    "chromium-headless-shell --version || chromium --version=chromium-headless-shell"
 )
 
 install_missing() {

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Drives a real server by clients that others wrote (Python's websockets, Node's ws), and servers that others wrote by longwire-bench.
+# Drives a real server by clients that others wrote (Python's websockets, Node's ws), and servers that others wrote by longwire-bench;
+# reads its reports by what others wrote (Python's hdrhistogram, Chromium).
 # Usage: LONGWIRE_BIN=target/release/longwire tests/interop/run.sh [pytest arguments]
-# Needs python3 with venv, node with npm, their registries for the first run, nginx with nchan, and beside LONGWIRE_BIN longwire-bench and
-# its peers.
+# Needs python3 with venv, node with npm, their registries for the first run, nginx with nchan, Chromium, and beside LONGWIRE_BIN
+# longwire-bench and its peers.
 set -eu
 start=$(date +%s)
 here=$(cd "$(dirname "$0")" && pwd)

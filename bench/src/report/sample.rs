@@ -112,6 +112,7 @@ pub(super) fn nothing() -> Report {
         lag_us: None,
         idle: None,
         disturbed: None,
+        parts: Parts::default(),
         faults: Faults::default(),
         failed_connections: 0,
         failures: BTreeMap::new(),

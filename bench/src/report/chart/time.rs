@@ -4,17 +4,20 @@ use super::axis::Axis;
 use super::ink::Ink;
 use super::plot::{Line, Plot, Tip};
 use crate::report::data::{Course, Moment};
-use crate::report::units;
+use crate::report::{Spread, units};
 
 /// A moment shorter than this share of the usual one says nothing about rates.
 const STUMP: f64 = 0.3;
 
-/// Moments long enough for a rate.
+/// Moments long enough for a rate. Those of the set-up have a usual length of their own.
 pub(crate) fn whole_moments(course: &Course) -> Vec<&Moment> {
-    let mut lengths: Vec<f64> = course.moments.iter().map(|moment| moment.seconds).collect();
-    lengths.sort_by(f64::total_cmp);
-    let usual = lengths.get(lengths.len() / 2).copied().unwrap_or(0.0);
-    course.moments.iter().filter(|moment| moment.seconds > usual * STUMP).collect()
+    let usual = |setup: bool| {
+        let part = course.moments.iter().filter(|moment| (moment.at < 0.0) == setup);
+        Spread::of(part.map(|moment| moment.seconds)).map_or(0.0, |lengths| lengths.median)
+    };
+    let (setup, load) = (usual(true), usual(false));
+    let long = |moment: &&Moment| moment.seconds > STUMP * if moment.at < 0.0 { setup } else { load };
+    course.moments.iter().filter(long).collect()
 }
 
 /// A picture over the time of these moments.

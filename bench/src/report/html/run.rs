@@ -16,6 +16,7 @@ pub(in crate::report) fn page(report: &Report) -> String {
             (head(report))
             (tiles(report))
             (latencies(report))
+            (parts(report))
             (course(report))
             (sides(report))
             (memory_table(report))
@@ -50,7 +51,7 @@ fn when(started: f64) -> String {
 fn tiles(report: &Report) -> Markup {
     let mut tiles: Vec<(&str, String)> = Vec::new();
     if let Some(us) = report.server_cpu_us_per_delivery {
-        tiles.push(("server CPU per delivery", units::time(us)));
+        tiles.push(("CPU per delivery", units::time(us)));
     }
     if report.deliveries > 0 {
         tiles.push(("deliveries/s", units::short(report.deliveries_per_second)));
@@ -113,6 +114,17 @@ fn latencies(report: &Report) -> Markup {
                 (picture(latency::over_time(&report.course).as_ref(),
                     "The stronger the colour, the more messages took so long; its scale is logarithmic, so that the rare ones are seen."))
             }
+        }
+    }
+}
+
+/// What single workloads say besides, as the terminal has it.
+fn parts(report: &Report) -> Markup {
+    let text = report.parts.to_string();
+    html! {
+        @if !text.is_empty() {
+            h2 { "What this workload is about" }
+            div class="card scroll" { pre style="white-space:pre" { (text) } }
         }
     }
 }

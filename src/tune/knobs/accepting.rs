@@ -1,6 +1,6 @@
 //! How many connections may arrive at once. Knows how the kernel queues them.
 
-use super::{Finding, Machine};
+use super::{Finding, Machine, UNREADABLE};
 
 /// What the server asks for in listen(2); the kernel clamps it to `somaxconn`.
 const BACKLOG: u64 = 65_535;
@@ -27,7 +27,7 @@ pub(super) fn somaxconn(machine: &Machine) -> Finding {
 pub(super) fn syn_backlog(machine: &Machine) -> Finding {
     const KEY: &str = "net.ipv4.tcp_max_syn_backlog";
     let Some(now) = machine.facts.number(KEY) else {
-        return Finding::cannot_tell("it cannot be read");
+        return Finding::cannot_tell(UNREADABLE);
     };
     if machine.facts.number("net.ipv4.tcp_syncookies") != Some(0) {
         return Finding::ok(
@@ -46,7 +46,7 @@ pub(super) fn syn_backlog(machine: &Machine) -> Finding {
 pub(super) fn syncookies(machine: &Machine) -> Finding {
     const KEY: &str = "net.ipv4.tcp_syncookies";
     match machine.facts.number(KEY) {
-        None => Finding::cannot_tell("it cannot be read, or this kernel has none"),
+        None => Finding::cannot_tell(UNREADABLE),
         Some(1) => Finding::ok(1, "a full backlog is answered with cookies, not with silence"),
         Some(now) => {
             let why = if now == 0 {

@@ -2,7 +2,7 @@
 
 use super::super::Fix;
 use super::super::facts::{cores, list, mask};
-use super::{Finding, Machine};
+use super::{Finding, Machine, UNREADABLE};
 use std::collections::BTreeSet;
 
 /// Packets among which one turn that ran out of budget means nothing.
@@ -87,7 +87,7 @@ pub(super) fn rps(machine: &Machine) -> Finding {
 pub(super) fn rfs(machine: &Machine) -> Finding {
     const KEY: &str = "net.core.rps_sock_flow_entries";
     let Some(now) = machine.facts.number(KEY) else {
-        return Finding::cannot_tell("it cannot be read");
+        return Finding::cannot_tell(UNREADABLE);
     };
     let few = few_queues(machine);
     if few.is_empty() {
@@ -269,7 +269,7 @@ pub(super) fn busy_read(machine: &Machine) -> Finding {
 
 fn busy(machine: &Machine, key: &'static str) -> Finding {
     match machine.facts.number(key) {
-        None => Finding::cannot_tell("it cannot be read, or this kernel has none"),
+        None => Finding::cannot_tell(UNREADABLE),
         Some(0) => Finding::ok(
             0,
             "off: a shard that has work never waits for the card, and one without should sleep",

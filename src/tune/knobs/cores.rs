@@ -2,7 +2,7 @@
 
 use super::super::Fix;
 use super::super::facts::{cores, list};
-use super::{Finding, Machine};
+use super::{Finding, Machine, UNREADABLE};
 use std::collections::BTreeSet;
 
 /// Waking a core from an idle state should not take longer (µs).
@@ -125,7 +125,7 @@ pub(super) fn idle_states(machine: &Machine) -> Finding {
 pub(super) fn clocksource(machine: &Machine) -> Finding {
     const FOLDER: &str = "sys/devices/system/clocksource/clocksource0";
     let Some(now) = machine.facts.text(&format!("{FOLDER}/current_clocksource")) else {
-        return Finding::cannot_tell("it cannot be read");
+        return Finding::cannot_tell(UNREADABLE);
     };
     if FAST_CLOCKS.contains(&now.as_str()) {
         return Finding::ok(now, "read without a system call");

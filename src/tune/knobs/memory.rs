@@ -3,7 +3,7 @@
 use super::super::Fix;
 use super::super::facts::after;
 use super::super::goal::{BASE_BYTES, KERNEL_BYTES, PAGE, USER_BYTES, grouped, size};
-use super::{Finding, Machine};
+use super::{Finding, Machine, UNREADABLE};
 
 /// Connections in a chain of the kernel's table at which finding one costs more than it must (number).
 const CHAIN: u64 = 2;
@@ -92,7 +92,7 @@ pub(super) fn tcp_mem(machine: &Machine) -> Finding {
     let Some([_, pressure, limit]) =
         machine.facts.numbers(KEY).and_then(|three| <[u64; 3]>::try_from(three).ok())
     else {
-        return Finding::cannot_tell("it cannot be read");
+        return Finding::cannot_tell(UNREADABLE);
     };
     let now = machine.facts.sysctl(KEY).unwrap_or_default();
     let sockstat = machine.facts.text("proc/net/sockstat");
@@ -130,8 +130,12 @@ pub(super) fn tcp_rmem(machine: &Machine) -> Finding {
 fn queue(machine: &Machine, key: &'static str, what: &str) -> Finding {
     let three = machine.facts.numbers(key).and_then(|three| <[u64; 3]>::try_from(three).ok());
     let memory = machine.facts.numbers("net.ipv4.tcp_mem").and_then(|three| three.get(2).copied());
-    let (Some([least, first, most]), Some(all)) = (three, memory) else {
-        return Finding::cannot_tell("it cannot be read");
+    let Some([least, first, most]) = three else {
+        return Finding::cannot_tell(UNREADABLE);
+    };
+    let Some(all) = memory else {
+        let why = format!("{what}: whether that is much depends on tcp_mem, which cannot be read here");
+        return Finding { now: format!("{least} {first} {most}"), ..Finding::cannot_tell(why) };
     };
     let now = format!("{least} {first} {most}");
     let slow = (machine.goal.connections / SLOW_READERS).max(1);
@@ -188,7 +192,7 @@ pub(super) fn swap(machine: &Machine) -> Finding {
         return Finding::cannot_tell("/proc/swaps cannot be read");
     };
     match machine.facts.number(KEY) {
-        None => Finding::cannot_tell("it cannot be read"),
+        None => Finding::cannot_tell(UNREADABLE),
         Some(now) if swaps.lines().count() < 2 => Finding::ok(now, "no swap is on"),
         Some(now) if now <= 1 => Finding::ok(now, "swap is on, and used only when nothing else is left"),
         Some(now) => Finding::change(
@@ -203,7 +207,7 @@ pub(super) fn swap(machine: &Machine) -> Finding {
 pub(super) fn min_free(machine: &Machine) -> Finding {
     const KEY: &str = "vm.min_free_kbytes";
     let (Some(now), Some(memory)) = (machine.facts.number(KEY), machine.facts.memory()) else {
-        return Finding::cannot_tell("it cannot be read");
+        return Finding::cannot_tell(UNREADABLE);
     };
     let want = (memory / RESERVE.0).min(RESERVE.1) >> 10;
     if now >= want / 2 {
@@ -220,7 +224,7 @@ pub(super) fn min_free(machine: &Machine) -> Finding {
 pub(super) fn overcommit(machine: &Machine) -> Finding {
     const KEY: &str = "vm.overcommit_memory";
     match machine.facts.number(KEY) {
-        None => Finding::cannot_tell("it cannot be read"),
+        None => Finding::cannot_tell(UNREADABLE),
         Some(2) => Finding::change(
             2,
             0,

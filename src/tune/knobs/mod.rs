@@ -13,6 +13,9 @@ use super::{Facts, Finding, Goal};
 use crate::ids::PARTITIONS;
 use serde::Serialize;
 
+/// Why nothing is said of a file that is not there.
+const UNREADABLE: &str = "it cannot be read here (in a container it may be the host's)";
+
 /// What a knob belongs to; a section of tuning.md has this name.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Debug)]
 pub enum Group {
@@ -105,7 +108,7 @@ impl<'a> Machine<'a> {
     /// A sysctl that must be at least `want`.
     fn at_least(&self, key: &'static str, want: u64, ok: &str, change: &str) -> Finding {
         match self.facts.number(key) {
-            None => Finding::cannot_tell(format!("/{} cannot be read", super::facts::sysctl_path(key))),
+            None => Finding::cannot_tell(UNREADABLE),
             Some(now) if now >= want => Finding::ok(now, ok),
             Some(now) => Finding::change(now, want, change).sysctl(key, want),
         }

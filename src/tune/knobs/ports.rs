@@ -3,7 +3,7 @@
 use super::super::Fix;
 use super::super::facts::{after, cores};
 use super::super::goal::grouped;
-use super::{Finding, Machine};
+use super::{Finding, Machine, UNREADABLE};
 
 /// Entries of the tracking table for each of its buckets, as the kernel sizes it (number).
 const ENTRIES_PER_BUCKET: u64 = 4;
@@ -12,7 +12,7 @@ pub(super) fn range(machine: &Machine) -> Finding {
     let Some([first, last]) =
         machine.facts.numbers("net.ipv4.ip_local_port_range").and_then(|two| <[u64; 2]>::try_from(two).ok())
     else {
-        return Finding::cannot_tell("it cannot be read");
+        return Finding::cannot_tell(UNREADABLE);
     };
     let width = last.saturating_sub(first) + 1;
     let sources = machine.goal.connections.div_ceil(width);
@@ -28,7 +28,7 @@ pub(super) fn reserved(machine: &Machine) -> Finding {
     let (Some(now), Some(range)) =
         (machine.facts.sysctl(KEY), machine.facts.numbers("net.ipv4.ip_local_port_range"))
     else {
-        return Finding::cannot_tell("it cannot be read");
+        return Finding::cannot_tell(UNREADABLE);
     };
     let port = machine.goal.listen.port();
     let inside = matches!(range[..], [first, last] if (first..=last).contains(&u64::from(port)));
@@ -47,7 +47,7 @@ pub(super) fn reserved(machine: &Machine) -> Finding {
 pub(super) fn tw_reuse(machine: &Machine) -> Finding {
     const KEY: &str = "net.ipv4.tcp_tw_reuse";
     match machine.facts.number(KEY) {
-        None => Finding::cannot_tell("it cannot be read"),
+        None => Finding::cannot_tell(UNREADABLE),
         Some(0) => Finding::consider(0, 2, "bounds outgoing connections only: a generator or proxy here must wait 60 s before it uses a port again").sysctl(KEY, 2),
         Some(now) => Finding::ok(now, "bounds outgoing connections only (1 everywhere, 2 on loopback)"),
     }

@@ -8,7 +8,7 @@ use common::{Fault, Kind, Outcome, Server, at_once, run};
 const AT: [usize; 5] = [20, 31, 47, 64, 90];
 
 /// How a workload is run so that many messages are under way, and none of them is the last.
-const WORKLOADS: [(Kind, &[&str]); 5] = [
+const WORKLOADS: [(Kind, &[&str]); 6] = [
     (Kind::Tutorial, &["pairs", "--users=4"]),
     (Kind::Longwire, &["pairs", "--users=4", "--dialect=longwire", "--ids", "--threads=2"]),
     (Kind::Longwire, &["group", "--members=4", "--dialect=longwire", "--ids", "--threads=2"]),
@@ -22,6 +22,18 @@ const WORKLOADS: [(Kind, &[&str]); 5] = [
             "--senders=2",
             "--dialect=longwire",
             "--ids",
+        ],
+    ),
+    (
+        Kind::Longwire,
+        &[
+            "mixed",
+            "--users=8",
+            "--conversations=2",
+            "--groups=1",
+            "--members=4",
+            "--sizes=64:1",
+            "--dialect=longwire",
         ],
     ),
     (Kind::Echo, &["echo", "--connections=4", "--threads=2"]),
@@ -80,10 +92,29 @@ fn a_message_for_someone_else() {
     });
 }
 
+/// Also to connections that take no part in any conversation.
+#[test]
+fn a_copy_for_someone_else() {
+    let beside: [(Kind, &[&str]); 3] = [
+        (Kind::Tutorial, &["pairs", "--users=2", "--idle=4"]),
+        (Kind::Longwire, &["churn", "--users=2", "--connections=20", "--churn-rate=1", "--dialect=longwire"]),
+        (Kind::Longwire, &["storm", "--users=2", "--connections=4", "--rounds=1", "--dialect=longwire"]),
+    ];
+    let leaked = |(kind, workload): &(Kind, &[&str]), warmup: &str| {
+        let server = Server::of(*kind).wrong(Fault::Leak, &AT).start();
+        let load = ["--rate=500", warmup, "--duration=500ms", "--drain=1s", "--url", server.url()];
+        let found = if workload[0] == "group" { "duplicated" } else { "misdelivered" };
+        expect(&run(&[workload, &load as &[&str]].concat()), &format!("{workload:?}"), &[(found, 5)]);
+    };
+    at_once(&WORKLOADS, |workload| leaked(workload, "--warmup=100ms"));
+    // Before the first of them goes.
+    at_once(&beside, |workload| leaked(workload, "--warmup=1s"));
+}
+
 /// Not in echo: there it is what is asked for.
 #[test]
 fn a_message_back_to_its_sender() {
-    at_once(&WORKLOADS[..4], |(kind, workload)| {
+    at_once(&WORKLOADS[..5], |(kind, workload)| {
         let server = Server::of(*kind).wrong(Fault::EchoBack, &AT).start();
         expect(&load(workload, &server), &format!("{workload:?}"), &[("misdelivered", 5)]);
     });

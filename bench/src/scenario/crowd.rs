@@ -153,6 +153,8 @@ impl Driver for Crowd<'_> {
             {
                 speaker.delivered += 1;
             }
+            // Nobody writes to those at rest.
+            (Kind::Work, _) => self.book.faults.misdelivered += 1,
             _ => {}
         }
     }

@@ -307,6 +307,10 @@ impl State {
                 let _ = to.lock().unwrap().close(None);
             }
             Fault::Misdeliver => self.outlet.send(&self.someone_else(from, to), frame),
+            Fault::Leak => {
+                self.outlet.send(&self.someone_else(from, to), frame.clone());
+                self.outlet.send(to, frame);
+            }
             Fault::EchoBack => {
                 self.outlet.send(from, frame.clone());
                 self.outlet.send(to, frame);

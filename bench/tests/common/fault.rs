@@ -15,6 +15,8 @@ pub(crate) enum Fault {
     Close,
     /// Delivered to someone else.
     Misdeliver,
+    /// Delivered to someone else as well.
+    Leak,
     /// Delivered to whoever sent it as well.
     EchoBack,
     /// This byte of the payload is another one.

@@ -290,8 +290,11 @@ impl Driver for Storm<'_> {
 
     fn message(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8], now: u64) {
         if let Some(mark) = self.book.mark(payload) {
-            if mark.kind == Kind::Probe {
-                self.is_in(conn, now);
+            match mark.kind {
+                Kind::Probe => self.is_in(conn, now),
+                // Nobody writes to those who come and go.
+                Kind::Work => self.book.faults.misdelivered += 1,
+                Kind::Broadcast => {}
             }
             return;
         }

@@ -36,10 +36,10 @@ def bench(*arguments):
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
-def run(server, folder, *more):
+def run(server, folder, duration="2s"):
     """A short run without a warm-up, so that every message is measured."""
-    load = ["--users=10", "--rate=1000", "--warmup=0s", "--duration=2s", "--core=any", "--dialect=longwire"]
-    return bench("pairs", f"--url={server.url}", f"--server-pid={server.process.pid}", *load, f"--out={folder}", *more)
+    load = ["--users=10", "--rate=1000", "--warmup=0s", f"--duration={duration}", "--core=any", "--dialect=longwire"]
+    return bench("pairs", f"--url={server.url}", f"--server-pid={server.process.pid}", *load, f"--out={folder}")
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +138,7 @@ def test_a_picture_stands_alone(folder, browser, name):
 def test_runs_are_laid_side_by_side(server, folder, browser, tmp_path):
     others = [tmp_path / "b1", tmp_path / "b2"]
     for other in others:
-        assert run(server, other, "--duration=1s").returncode == 0
+        assert run(server, other, duration="1s").returncode == 0
     sides = [f"first={folder}", f"second={others[0]},{others[1] / 'summary.json'}"]
     done = bench("compare", *sides, f"--out={tmp_path / 'compared'}")
     assert done.returncode == 0, done.stderr

@@ -5,7 +5,7 @@ use crate::report::compare::{self, CompareArgs};
 use crate::report::{OutArgs, Report};
 use crate::scenario::{broadcast, churn, echo, groups, idle, mixed, pairs, rampup, storm, versus};
 use crate::target::TargetArgs;
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use file::ScenarioFile;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -142,6 +142,8 @@ pub(crate) fn run() -> anyhow::Result<bool> {
         let typed = parse_file(file, typed)?;
         cli = Cli { json: cli.json || typed.json, out: typed.out.or(cli.out), ..typed };
     }
+    let several = matches!(cli.scenario, Scenario::Versus(_));
+    ensure!(!several || cli.out.out.is_none(), "versus writes no folder; its runs are in what --json prints");
     let out = cli.out.open()?;
     raise_file_limit();
     if let Scenario::Compare(options) = &cli.scenario {
@@ -158,12 +160,12 @@ pub(crate) fn run() -> anyhow::Result<bool> {
         return compare(options, cli.json);
     }
     let report = one(&cli.scenario)?;
-    out.iter().try_for_each(|out| out.write(&report))?;
     if cli.json {
         println!("{}", serde_json::to_string(&report)?);
     } else {
         anstream::print!("{report:#}");
     }
+    out.iter().try_for_each(|out| out.write(&report))?;
     Ok(report.clean())
 }
 

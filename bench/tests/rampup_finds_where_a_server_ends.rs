@@ -1,25 +1,38 @@
-//! `rampup` tries rates upwards and then in between, and says which held.
+//! `rampup` tries rates upwards and then in between, says which held, and never more than a server can do.
 #![allow(clippy::unwrap_used)] // helpers of a test fail the test
 mod common;
 
-use common::{Fault, Kind, run, serve};
+use common::{Fault, Kind, Server, run, serve};
+use std::time::Duration;
 
+/// At twice what a server can do the last message of 300 ms waits 300 ms; and at any rate above, longer.
 #[test]
-fn steps_double_until_one_fails_and_then_close_in() {
-    let url = serve(Kind::Echo, Fault::None);
-    let search = ["rampup", "--of=echo", "--users=20", "--rate=50", "--precision=1", "--limit=1s"];
-    let more = ["--warmup=20ms", "--duration=150ms", "--drain=500ms", "--url", &url];
+fn the_search_ends_below_what_the_server_can_do() {
+    let server = Server::of(Kind::Echo).service(Duration::from_millis(2)).start();
+    let search = ["rampup", "--of=echo", "--users=20", "--rate=100", "--precision=0.5", "--limit=100ms"];
+    let more = ["--warmup=20ms", "--duration=300ms", "--drain=5s", "--url", server.url()];
     let outcome = run(&[&search as &[&str], &more].concat());
-    let steps = outcome.report["rampup"]["steps"].as_array().unwrap_or_else(|| panic!("{outcome:?}")).clone();
-    let rates: Vec<f64> = steps.iter().map(|step| step["rate"].as_f64().unwrap()).collect();
-    let held: Vec<bool> = steps.iter().map(|step| step["held"].as_bool().unwrap()).collect();
-    assert!((rates[0] - 50.0).abs() < 1e-9 && held[0], "{outcome:?}");
-    let first_failed = held.iter().position(|held| !held).unwrap();
-    let doubled = rates[..=first_failed].windows(2).all(|pair| (pair[1] / pair[0] - 2.0).abs() < 1e-9);
-    assert!(doubled && first_failed > 1, "{outcome:?}");
-    let (best, over) = (outcome.number("rampup.best"), outcome.number("rampup.over"));
-    assert!(best < over && over / best <= 2.0 + 1e-9, "{outcome:?}");
-    assert!(steps[first_failed]["why"].is_string() && outcome.report["rampup"]["limited_by"].is_string());
+    let rampup = &outcome.report["rampup"];
+    let steps = rampup["steps"].as_array().unwrap_or_else(|| panic!("{outcome:?}")).clone();
+    // A busy machine may fail any of them: what follows from a failure is checked, whichever it was.
+    let (mut best, mut over) = (None, None);
+    for step in &steps {
+        let rate = step["rate"].as_f64().unwrap();
+        let expected = match (best, over) {
+            (None, None) => 100.0,
+            (Some(best), None) => 2.0 * best,
+            (None, Some(over)) => over / 2.0,
+            (Some(best), Some(over)) => f64::sqrt(best * over),
+        };
+        assert!((rate / expected - 1.0).abs() < 0.01, "{rate} in place of {expected}: {outcome:?}");
+        let held = step["held"].as_bool().unwrap();
+        assert!(!held || rate < 1_000.0, "{rate}/s is said to have held: {outcome:?}");
+        assert_ne!(held, step["why"].is_string(), "{outcome:?}");
+        *if held { &mut best } else { &mut over } = Some(rate);
+    }
+    assert_eq!((rampup["best"].as_f64(), rampup["over"].as_f64()), (best, over), "{outcome:?}");
+    assert!(over.is_some() && rampup["limited_by"].is_string(), "{outcome:?}");
+    assert!(best.is_none_or(|best| over.unwrap() / best <= 1.5), "{outcome:?}");
 }
 
 #[test]

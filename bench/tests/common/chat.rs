@@ -115,6 +115,12 @@ impl Builder {
         self
     }
 
+    /// It delivers one message at a time, each of which takes so long.
+    pub(crate) fn service(mut self, each: Duration) -> Self {
+        self.late.service = each;
+        self
+    }
+
     /// Once, `after` the first message, nothing is delivered for `length`.
     pub(crate) fn stall(mut self, after: Duration, length: Duration) -> Self {
         self.late.stall = Some((after, length));

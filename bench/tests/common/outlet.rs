@@ -13,6 +13,8 @@ pub(crate) type Sink = Arc<Mutex<WebSocket<TcpStream>>>;
 pub(crate) struct Lateness {
     /// Each delivery leaves so much later than it could.
     pub(crate) delay: Duration,
+    /// Each delivery of the workload takes so long, and the next one begins after it: what it can do is bounded.
+    pub(crate) service: Duration,
     /// Once, so long after the first delivery of the workload, nothing leaves for so long.
     pub(crate) stall: Option<(Duration, Duration)>,
 }
@@ -22,7 +24,7 @@ pub(crate) struct Outlet(Option<Sender<(Instant, Sink, String)>>);
 
 impl Outlet {
     pub(crate) fn new(late: Lateness) -> Self {
-        if late.delay.is_zero() && late.stall.is_none() {
+        if late.delay.is_zero() && late.service.is_zero() && late.stall.is_none() {
             return Self(None);
         }
         let (sender, items) = channel::<(Instant, Sink, String)>();
@@ -35,6 +37,7 @@ impl Outlet {
                     if let Some((_, length)) = stall.take_if(|(after, _)| came - first >= *after) {
                         std::thread::sleep(length);
                     }
+                    std::thread::sleep(late.service);
                 }
                 std::thread::sleep((came + late.delay).saturating_duration_since(Instant::now()));
                 write(&sink, text);

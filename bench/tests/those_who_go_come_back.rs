@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)] // helpers of a test fail the test
 mod common;
 
-use common::{Fault, Kind, run, serve};
+use common::{Fault, Kind, Server, run, serve};
 
 #[test]
 fn everyone_cut_or_closed_is_back_in_each_round() {
@@ -47,4 +47,33 @@ fn comers_and_goers_keep_their_rate() {
     assert_eq!(outcome.count("churn.sign_in_us.count"), outcome.count("churn.came"));
     assert!(outcome.count("churn.went") >= 90, "{outcome:?}");
     assert!(outcome.count("latency_us.count") > 100, "{outcome:?}");
+}
+
+/// Ten of them never get back in: the storm is not over, and says why.
+#[test]
+fn who_is_not_let_in_again_is_counted() {
+    let server = Server::of(Kind::Longwire).doors(4 + 40 + 30).start();
+    let storm = ["storm", "--connections=40", "--rounds=1", "--users=4", "--rate=200", "--dialect=longwire"];
+    let more = ["--warmup=50ms", "--duration=1s", "--drain=500ms", "--threads=2", "--url", server.url()];
+    let outcome = run(&[&storm as &[&str], &more].concat());
+    assert_eq!(outcome.code, 1, "{outcome:?}");
+    let round = &outcome.report["storm"]["rounds"][0];
+    assert_eq!((round["went"].as_u64(), round["back"].as_u64()), (Some(40), Some(30)), "{outcome:?}");
+    assert!(round["seconds"].is_null(), "it is not over: {outcome:?}");
+    assert!(outcome.count("storm.failed_attempts.no upgrade") >= 10, "{outcome:?}");
+    assert!(outcome.faults().is_empty(), "those beside it lost nothing: {outcome:?}");
+}
+
+/// Ten get in, all others are turned away.
+#[test]
+fn churn_counts_who_is_turned_away() {
+    let server = Server::of(Kind::Longwire).doors(4 + 20 + 10).start();
+    let churn =
+        ["churn", "--connections=20", "--churn-rate=40", "--users=4", "--rate=200", "--dialect=longwire"];
+    let more = ["--warmup=50ms", "--duration=1s", "--drain=500ms", "--url", server.url()];
+    let outcome = run(&[&churn as &[&str], &more].concat());
+    assert_eq!(outcome.code, 1, "{outcome:?}");
+    assert!(outcome.count("failures.no upgrade") > 0, "{outcome:?}");
+    assert!(outcome.count("churn.came") <= 10, "{outcome:?}");
+    assert!(outcome.faults().is_empty(), "those beside it lost nothing: {outcome:?}");
 }

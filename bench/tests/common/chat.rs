@@ -2,8 +2,10 @@
 use super::fault::{Fault, Faults};
 use super::mark::Mark;
 use super::outlet::{Lateness, Outlet, Sink, write};
+use super::raw::requested;
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -32,6 +34,7 @@ pub(crate) struct Builder {
     late: Lateness,
     deaf: Option<(usize, Duration)>,
     noise: Option<(String, Duration)>,
+    doors: usize,
 }
 
 struct State {
@@ -67,7 +70,14 @@ pub(crate) fn serve(kind: Kind, fault: Fault) -> String {
 
 impl Server {
     pub(crate) fn of(kind: Kind) -> Builder {
-        Builder { kind, faults: Faults::none(), late: Lateness::default(), deaf: None, noise: None }
+        Builder {
+            kind,
+            faults: Faults::none(),
+            late: Lateness::default(),
+            deaf: None,
+            noise: None,
+            doors: usize::MAX,
+        }
     }
 
     /// Waits until so many messages of the workload have come.
@@ -133,6 +143,12 @@ impl Builder {
         self
     }
 
+    /// So many connections are let in; all others are told to come later.
+    pub(crate) fn doors(mut self, connections: usize) -> Self {
+        self.doors = connections;
+        self
+    }
+
     /// Each connection gets this text again and again.
     pub(crate) fn noise(mut self, text: &str, every: Duration) -> Self {
         self.noise = Some((text.to_owned(), every));
@@ -163,9 +179,15 @@ impl Builder {
         });
         let shared = Arc::clone(&state);
         std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
+            for (number, mut stream) in listener.incoming().map_while(Result::ok).enumerate() {
                 let state = Arc::clone(&shared);
-                std::thread::spawn(move || connection(stream, &state));
+                if number < self.doors {
+                    std::thread::spawn(move || connection(stream, &state));
+                } else {
+                    requested(&mut stream);
+                    // The other side may have left.
+                    let _ = stream.write_all(b"HTTP/1.1 503 Busy\r\n\r\n");
+                }
             }
         });
         Server { state, url }

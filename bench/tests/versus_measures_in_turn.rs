@@ -72,7 +72,7 @@ fn who_fails_is_named_and_the_others_are_measured() {
 }
 
 #[test]
-fn the_table_is_text_or_markdown() {
+fn the_table_is_text_or_markdown_and_goes_to_a_folder() {
     let (one, two) = (target("one", Kind::Tutorial, Fault::None), target("two", Kind::Tutorial, Fault::None));
     let table = |options: &[&str]| {
         let words = [&["versus", &one, &two, "--rounds=1"], options, &SHORT].concat();
@@ -88,6 +88,14 @@ fn the_table_is_text_or_markdown() {
     assert_eq!(rows.len(), 4, "{markdown}");
     assert!(columns.iter().all(|count| *count == columns[0]), "{markdown}");
     assert!(rows[0].contains("| × one |") && rows[3].starts_with("| two |"), "{markdown}");
+
+    let folder = std::env::temp_dir().join(format!("versus-{}", std::process::id()));
+    table(&["--out", folder.to_str().unwrap()]);
+    let written = |name| std::fs::read_to_string(folder.join(name)).unwrap();
+    assert!(written("versus.md").contains("| × one |"));
+    let all: Value = serde_json::from_str(&written("versus.json")).unwrap();
+    assert_eq!(all[0]["targets"][1]["name"], "two");
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]

@@ -2,7 +2,7 @@
 mod file;
 
 use crate::report::compare::{self, CompareArgs};
-use crate::report::{OutArgs, Report};
+use crate::report::{Out, OutArgs, Report};
 use crate::scenario::{broadcast, churn, echo, groups, idle, mixed, pairs, rampup, storm, versus};
 use crate::target::TargetArgs;
 use anyhow::{Context, bail, ensure};
@@ -157,7 +157,7 @@ pub(crate) fn run() -> anyhow::Result<bool> {
         return Ok(true);
     }
     if let Scenario::Versus(options) = &cli.scenario {
-        return compare(options, cli.json);
+        return compare(options, cli.json, out.as_ref());
     }
     let report = one(&cli.scenario)?;
     if cli.json {
@@ -231,8 +231,12 @@ impl versus::Workloads for Typed {
 }
 
 /// Compares servers, and prints what it found.
-fn compare(options: &versus::VersusArgs, json: bool) -> anyhow::Result<bool> {
+fn compare(options: &versus::VersusArgs, json: bool, out: Option<&Out>) -> anyhow::Result<bool> {
     let comparisons = versus::run(options, &Typed)?;
+    if let Some(out) = out {
+        let tables: Vec<String> = comparisons.iter().map(versus::Comparison::markdown).collect();
+        out.write_versus(&tables.join("\n"), &serde_json::to_string(&comparisons)?)?;
+    }
     if json {
         println!("{}", serde_json::to_string(&comparisons)?);
     } else if options.markdown {

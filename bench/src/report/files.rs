@@ -21,13 +21,14 @@ pub(crate) struct OutArgs {
 /// The page of a run, and of a comparison.
 const PAGE: &str = "report.html";
 pub(super) const COMPARISON: [&str; 2] = ["compare.html", "compare.json"];
+const VERSUS: [&str; 2] = ["versus.md", "versus.json"];
 const LATENCY_PICTURE: &str = "latency.svg";
 const HEAT_PICTURE: &str = "heat.svg";
 const CURVES: [&str; 2] = ["latency.hgrm", "lag.hgrm"];
 const LOG: &str = "latency.hlog";
 
 /// Everything that a report may consist of.
-const ALL: [&str; 9] = [
+const ALL: [&str; 11] = [
     PAGE,
     summary::NAME,
     LATENCY_PICTURE,
@@ -37,6 +38,8 @@ const ALL: [&str; 9] = [
     LOG,
     COMPARISON[0],
     COMPARISON[1],
+    VERSUS[0],
+    VERSUS[1],
 ];
 
 /// A folder for one report.
@@ -74,6 +77,12 @@ impl Out {
     pub(super) fn put(&self, name: &str, content: impl AsRef<[u8]>) -> anyhow::Result<()> {
         let path = self.0.join(name);
         fs::write(&path, content).with_context(|| format!("writing {}", path.display()))
+    }
+
+    /// Writes a comparison of servers: its tables, and all that was measured.
+    pub(crate) fn write_versus(&self, markdown: &str, json: &str) -> anyhow::Result<()> {
+        self.put(VERSUS[0], markdown)?;
+        self.put(VERSUS[1], json)
     }
 
     /// Writes a run's files; those that nothing was recorded for are left out.

@@ -23,7 +23,7 @@ use crate::procstat::{self, Usage};
 use crate::scenario::common::Book;
 use crate::scenario::{Measured, Run};
 pub(crate) use data::{Centre, Course, CurvePoint, Heat, Memory, MemoryAt, Moment, Slice};
-pub(crate) use files::OutArgs;
+pub(crate) use files::{Out, OutArgs};
 pub(crate) use parts::{ChurnPart, MixedPart, Parts, RampupPart, RampupStep, StormPart, StormRound};
 use serde::{Deserialize, Serialize};
 pub(crate) use spread::Spread;

@@ -52,7 +52,7 @@ pub(crate) const FIGURES: [Figure; 18] = [
 ];
 
 /// From so many connections on, what each of them added is told from noise.
-const ENOUGH: u64 = 1000;
+pub(super) const ENOUGH: u64 = 1000;
 
 fn per_connection(report: &Report, of: fn(&super::MemoryAt) -> Option<u64>) -> Option<f64> {
     let memory = report.course.memory?;

@@ -67,8 +67,7 @@ fn scaled(value: f64, units: &[&str]) -> String {
         value /= 1e3;
         at += 1;
     }
-    let text = if at == 0 { format!("{value:.0}") } else { three(value) };
-    format!("{} {}", text.replace('-', "−"), units[at])
+    format!("{} {}", three(value).replace('-', "−"), units[at])
 }
 
 #[cfg(test)]
@@ -80,7 +79,10 @@ mod tests {
         let times = [0.85, 12.34, 999.6, 4_560.0, 1_020_000.0, 100_000.0].map(time);
         assert_eq!(times, ["850 ns", "12.3 µs", "1 ms", "4.56 ms", "1.02 s", "100 ms"]);
         assert_eq!([312.0, 4.1e6, -2_500.0, 9.999e9].map(bytes), ["312 B", "4.1 MB", "−2.5 kB", "10 GB"]);
-        assert_eq!([950.0, 12_300.0, 1_050_000.0, 0.0].map(short), ["950", "12.3 k", "1.05 M", "0"]);
+        assert_eq!(
+            [950.0, 2.5, 12_300.0, 1_050_000.0, 0.0].map(short),
+            ["950", "2.5", "12.3 k", "1.05 M", "0"]
+        );
     }
 
     #[test]

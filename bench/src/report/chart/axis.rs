@@ -27,6 +27,9 @@ const TIME_STEPS: [f64; 20] = [
     3600.0, 7200.0, 14400.0,
 ];
 
+/// A tick so near beyond an end, in steps, is at the end.
+const NEAR: f64 = 0.02;
+
 /// Room above the highest point, so that no line lies on the picture's edge.
 const HEADROOM: f64 = 1.04;
 
@@ -52,7 +55,7 @@ impl Axis {
         let longest = TIME_STEPS[TIME_STEPS.len() - 1];
         let step = TIME_STEPS.iter().copied().find(|step| *step >= wanted);
         let step = step.unwrap_or_else(|| (wanted / longest).ceil() * longest);
-        let ticks = steps((from / step - 1e-9).ceil(), (to / step + 1e-9).floor()).map(|at| at * step);
+        let ticks = steps((from / step - NEAR).ceil(), (to / step + NEAR).floor()).map(|at| at * step);
         Self { kind: Kind::Even, from, to, ticks: ticks.collect(), label: units::clock }
     }
 

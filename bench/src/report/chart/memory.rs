@@ -5,6 +5,7 @@ use super::ink::Ink;
 use super::plot::{Line, Plot, Tip};
 use super::time::{line, most, over};
 use crate::report::data::{Course, Moment};
+use crate::report::figures::ENOUGH;
 use crate::report::units;
 
 /// Resident memory of both sides.
@@ -40,6 +41,9 @@ pub(crate) fn slab(course: &Course) -> Option<Plot> {
 /// What each side's memory grew by while connections came.
 pub(crate) fn over_connections(course: &Course) -> Option<Plot> {
     let peak = course.moments.iter().max_by_key(|moment| moment.connected)?;
+    if peak.connected < ENOUGH {
+        return None;
+    }
     // Until all are there: later moments say what load costs, not connections.
     let coming = course.moments.iter().take_while(|moment| moment.at <= peak.at);
     let coming: Vec<&Moment> = coming.filter(|moment| moment.connected > 0).collect();

@@ -3,6 +3,7 @@ use super::{picture, pictures, shell, table};
 use crate::latency::Quantiles;
 use crate::procstat::Usage;
 use crate::report::chart::{latency, memory, time};
+use crate::report::figures::ENOUGH;
 use crate::report::verdict::{Grade, verdicts};
 use crate::report::{MemoryAt, Report, units};
 use maud::{Markup, html};
@@ -198,21 +199,19 @@ fn memory_table(report: &Report) -> Markup {
     let (before, plateau) = (memory.before, memory.plateau);
     let more = plateau.connections.saturating_sub(before.connections);
     let each = |now: Option<u64>, start: Option<u64>| {
-        let grown = now.zip(start).filter(|_| more > 0).map(|(now, start)| now as f64 - start as f64);
+        let grown = now.zip(start).map(|(now, start)| now as f64 - start as f64);
         grown.map_or_else(|| "–".to_owned(), |grown| units::bytes(grown / more as f64))
     };
-    let rows = [
-        row("before", &before),
-        row("all connected", &plateau),
-        row("after", &memory.after),
-        vec![
+    let mut rows = vec![row("before", &before), row("all connected", &plateau), row("after", &memory.after)];
+    if more >= ENOUGH {
+        rows.push(vec![
             "each added".to_owned(),
             String::new(),
             each(plateau.server_rss, before.server_rss),
             each(Some(plateau.generator_rss), Some(before.generator_rss)),
             each(Some(plateau.slab), Some(before.slab)),
-        ],
-    ];
+        ]);
+    }
     html! {
         h2 { "Memory" }
         div class="cards two" {

@@ -244,7 +244,8 @@ impl Driver for Churn<'_> {
         self.away.push_back(number(conn));
         match stage {
             Stage::Going => {
-                self.went += 1;
+                let measured = self.book.control.phase(self.book.control.now()) == Phase::Measure;
+                self.went += u64::from(measured);
                 After::Leave
             }
             Stage::Coming(_) => {

@@ -35,3 +35,16 @@ fn pairs_and_groups_beside_others_at_rest() {
         }
     }
 }
+
+#[test]
+fn a_bound_on_memory_is_kept_or_the_run_fails() {
+    let url = serve(Kind::Longwire, Fault::None);
+    let idle =
+        ["idle", "--connections=20", "--hold=100ms", "--settle=10ms", "--dialect=longwire", "--url", &url];
+    let wide = run(&[&idle as &[&str], &["--generator-bytes=100000000"]].concat());
+    assert_eq!(wide.code, 0, "{wide:?}");
+    assert!(wide.number("weight.generator_max") > 1e7, "{wide:?}");
+    // The server's process was not named, so what it takes is not known.
+    let unknown = run(&[&idle as &[&str], &["--server-bytes=100000000"]].concat());
+    assert_eq!(unknown.code, 1, "{unknown:?}");
+}

@@ -24,7 +24,9 @@ use crate::scenario::common::Book;
 use crate::scenario::{Measured, Run};
 pub(crate) use data::{Centre, Course, CurvePoint, Heat, Memory, MemoryAt, Moment, Slice};
 pub(crate) use files::{Out, OutArgs};
-pub(crate) use parts::{ChurnPart, MixedPart, Parts, RampupPart, RampupStep, StormPart, StormRound};
+pub(crate) use parts::{
+    ChurnPart, MixedPart, Parts, RampupPart, RampupStep, StormPart, StormRound, WeightPart,
+};
 use serde::{Deserialize, Serialize};
 pub(crate) use spread::Spread;
 use std::collections::BTreeMap;

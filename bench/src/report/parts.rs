@@ -9,6 +9,8 @@ use std::fmt;
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Parts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) weight: Option<WeightPart>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) storm: Option<StormPart>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) churn: Option<ChurnPart>,
@@ -16,6 +18,18 @@ pub(crate) struct Parts {
     pub(crate) rampup: Option<RampupPart>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) mixed: Option<MixedPart>,
+}
+
+/// What a connection at rest weighs on both sides, in bytes, and what it may.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct WeightPart {
+    /// Growth of resident memory for each connection.
+    pub(crate) server: Option<f64>,
+    pub(crate) generator: f64,
+    /// Growth of the kernel's slabs for each: both sides' sockets, when both are on this machine.
+    pub(crate) kernel: f64,
+    pub(crate) server_max: Option<f64>,
+    pub(crate) generator_max: Option<f64>,
 }
 
 /// Connections that all went and came back.
@@ -106,8 +120,18 @@ pub(crate) struct MixedPart {
 impl Parts {
     /// Whether what these workloads are about went well.
     pub(crate) fn clean(&self) -> bool {
-        self.storm.as_ref().is_none_or(StormPart::clean)
+        self.weight.as_ref().is_none_or(WeightPart::clean)
+            && self.storm.as_ref().is_none_or(StormPart::clean)
             && self.churn.as_ref().is_none_or(|churn| churn.skipped == 0)
+    }
+}
+
+impl WeightPart {
+    fn clean(&self) -> bool {
+        let within = |bytes: f64, max: Option<f64>| max.is_none_or(|max| bytes <= max);
+        // What is not known is within no bound.
+        within(self.server.unwrap_or(f64::INFINITY), self.server_max)
+            && within(self.generator, self.generator_max)
     }
 }
 
@@ -119,10 +143,27 @@ impl StormPart {
 
 impl fmt::Display for Parts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.weight.iter().try_for_each(|weight| weight.fmt(f))?;
         self.storm.iter().try_for_each(|storm| storm.fmt(f))?;
         self.churn.iter().try_for_each(|churn| churn.fmt(f))?;
         self.rampup.iter().try_for_each(|rampup| rampup.fmt(f))?;
         self.mixed.iter().try_for_each(|mixed| mixed.fmt(f))
+    }
+}
+
+impl fmt::Display for WeightPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let most = |max: Option<f64>| max.map_or_else(String::new, |max| format!(" (at most {max:.0})"));
+        let server = self.server.map_or_else(|| "unknown".into(), |bytes| format!("{bytes:.0} bytes"));
+        let (server_max, generator_max) = (most(self.server_max), most(self.generator_max));
+        let Self { generator, kernel, .. } = self;
+        write!(
+            f,
+            "  {:<10} {server}{server_max} in the server, {generator:.0} bytes{generator_max} in the generator, \
+             {kernel:.0} bytes in the kernel for both sides",
+            "each"
+        )?;
+        writeln!(f, "{}", if self.clean() { "" } else { ": TOO MUCH" })
     }
 }
 

@@ -2,8 +2,8 @@
 use super::crowd::Crowd;
 use super::{shares, with_run};
 use crate::control::Window;
-use crate::report::{IdlePart, Report, Table};
-use crate::target::TargetArgs;
+use crate::report::{IdlePart, Parts, Report, Table, WeightPart};
+use crate::target::{TargetArgs, positive};
 use anyhow::ensure;
 use clap::Args;
 use std::time::Duration;
@@ -20,6 +20,12 @@ pub(crate) struct IdleArgs {
     /// Time between the last sign-in and the measured rest
     #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
     pub(crate) settle: Duration,
+    /// Fails when the server's resident memory grows by more than so many bytes for each connection
+    #[arg(long, value_name = "BYTES", value_parser = positive)]
+    pub(crate) server_bytes: Option<f64>,
+    /// The same for the generator's
+    #[arg(long, value_name = "BYTES", value_parser = positive)]
+    pub(crate) generator_bytes: Option<f64>,
 }
 
 /// One of so many connections may fail while they are opened.
@@ -60,8 +66,20 @@ pub(crate) fn run(args: &TargetArgs, options: &IdleArgs) -> anyhow::Result<Repor
                 }
             },
         );
+        let weight = measured.course.memory.filter(|_| connections > 0).map(|memory| {
+            let grown = |before: u64, after: u64| (after as f64 - before as f64) / connections as f64;
+            let server = memory.before.server_rss.zip(memory.plateau.server_rss);
+            WeightPart {
+                server: server.map(|(before, after)| grown(before, after)),
+                generator: grown(memory.before.generator_rss, memory.plateau.generator_rss),
+                kernel: grown(memory.before.slab, memory.plateau.slab),
+                server_max: options.server_bytes,
+                generator_max: options.generator_bytes,
+            }
+        });
         let workload = format!("{} signed-in connections at rest", options.connections);
         let books = drivers.iter().map(|driver: &Crowd<'_>| &driver.book);
-        Ok(Report { idle, ..Table::new("idle", workload).with(run, measured, books) })
+        let parts = Parts { weight, ..Parts::default() };
+        Ok(Report { idle, parts, ..Table::new("idle", workload).with(run, measured, books) })
     })
 }

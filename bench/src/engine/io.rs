@@ -32,7 +32,6 @@ pub(crate) struct Io<'a> {
     pub(super) tallies: &'a Tallies,
     /// The number of the driver's first connection: not 0 for the second of two drivers in one thread.
     pub(super) base: usize,
-    pub(super) open: usize,
     /// Connections whose upgrade is awaited.
     pub(super) upgrading: usize,
     scratch: Vec<u8>,
@@ -53,15 +52,9 @@ impl<'a> Io<'a> {
             control,
             tallies,
             base: 0,
-            open: 0,
             upgrading: 0,
             scratch: Vec::new(),
         }
-    }
-
-    /// Connections of this thread that are open, whoever drives them.
-    pub(crate) fn open(&self) -> usize {
-        self.open
     }
 
     /// Queues a frame; it leaves with the others of its connection at the next [`Self::flush`], which the engine does
@@ -237,7 +230,6 @@ impl<'a> Io<'a> {
         if conn.state == State::Upgrading {
             self.upgrading -= 1;
         } else {
-            self.open -= 1;
             bump(&self.tallies.closed, 1);
         }
         let sending = conn.out != NONE && self.outboxes.get(conn.out).sending();

@@ -233,7 +233,6 @@ impl<'a> Engine<'a> {
     fn opened(&mut self, driver: &mut impl Driver, at: usize) {
         self.io.conns[at].state = State::Open;
         self.io.upgrading -= 1;
-        self.io.open += 1;
         bump(&self.io.tallies.opened, 1);
         driver.opened(&mut self.io, at);
     }

@@ -115,6 +115,8 @@ struct Churn<'a> {
     inside: VecDeque<u32>,
     away: VecDeque<u32>,
     coming: usize,
+    /// How many more are to go.
+    to_go: usize,
     /// When those were meant to come for whom nobody is away.
     owed: VecDeque<u64>,
     schedule: Option<Schedule>,
@@ -135,6 +137,7 @@ impl<'a> Churn<'a> {
             inside: VecDeque::with_capacity(count),
             away: VecDeque::with_capacity(count),
             coming: count,
+            to_go: 0,
             owed: VecDeque::new(),
             schedule: None,
             sign_in: Latency::default(),
@@ -159,13 +162,15 @@ impl<'a> Churn<'a> {
         }
     }
 
+    /// Lets those go who are to, as far as anybody is in: the others go as soon as they have come.
     fn let_go(&mut self, io: &mut Io<'_>) {
-        // Whoever failed in the meantime is no longer in.
-        while let Some(conn) = self.inside.pop_front() {
+        while self.to_go > 0 {
+            let Some(conn) = self.inside.pop_front() else { return };
+            // Whoever failed in the meantime is no longer in.
             if self.stages[conn as usize] == Stage::In {
                 self.stages[conn as usize] = Stage::Going;
+                self.to_go -= 1;
                 io.close(conn as usize);
-                return;
             }
         }
     }
@@ -174,7 +179,8 @@ impl<'a> Churn<'a> {
         let (rate, part, of) = self.rate;
         self.schedule = Some(Schedule::new(rate, part, of, start, None));
         // Some are away from the start, so that nobody who is to come waits for another one to go.
-        (0..(self.stages.len() / 10).min(CHURN_SPARE_MAX)).for_each(|_| self.let_go(io));
+        self.to_go = (self.stages.len() / 10).min(CHURN_SPARE_MAX);
+        self.let_go(io);
     }
 
     fn turn_over(&mut self, io: &mut Io<'_>, now: u64) -> Next {
@@ -183,11 +189,12 @@ impl<'a> Churn<'a> {
             let Some(meant) = schedule.due(now) else { break };
             if self.owed.len() < CHURN_BEHIND_MAX {
                 self.owed.push_back(meant);
-                self.let_go(io);
+                self.to_go += 1;
             } else {
                 self.skipped += 1;
             }
         }
+        self.let_go(io);
         while !self.owed.is_empty() {
             let Some(conn) = self.away.pop_front() else { break };
             let Some(meant) = self.owed.pop_front() else { break };

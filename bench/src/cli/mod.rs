@@ -142,8 +142,6 @@ pub(crate) fn run() -> anyhow::Result<bool> {
         let typed = parse_file(file, typed)?;
         cli = Cli { json: cli.json || typed.json, out: typed.out.or(cli.out), ..typed };
     }
-    let several = matches!(cli.scenario, Scenario::Versus(_));
-    ensure!(!several || cli.out.out.is_none(), "versus writes no folder; its runs are in what --json prints");
     let out = cli.out.open()?;
     raise_file_limit();
     if let Scenario::Compare(options) = &cli.scenario {
@@ -213,7 +211,12 @@ struct Typed;
 impl Typed {
     fn parse(words: &[String]) -> anyhow::Result<Scenario> {
         let said = || format!("the workload `{}`", words.join(" "));
-        match parse_over(words.iter().cloned()).with_context(said)?.scenario {
+        let cli = parse_over(words.iter().cloned()).with_context(said)?;
+        ensure!(
+            cli.out.out.is_none(),
+            "--out is versus's own and stands before the --: its runs have no folders"
+        );
+        match cli.scenario {
             Scenario::Run { file, typed } => Ok(parse_file(&file, &typed)?.scenario),
             scenario => Ok(scenario),
         }
@@ -233,16 +236,16 @@ impl versus::Workloads for Typed {
 /// Compares servers, and prints what it found.
 fn compare(options: &versus::VersusArgs, json: bool, out: Option<&Out>) -> anyhow::Result<bool> {
     let comparisons = versus::run(options, &Typed)?;
-    if let Some(out) = out {
-        let tables: Vec<String> = comparisons.iter().map(versus::Comparison::markdown).collect();
-        out.write_versus(&tables.join("\n"), &serde_json::to_string(&comparisons)?)?;
-    }
     if json {
         println!("{}", serde_json::to_string(&comparisons)?);
     } else if options.markdown {
         comparisons.iter().for_each(|comparison| println!("{}", comparison.markdown()));
     } else {
         comparisons.iter().for_each(|comparison| println!("{comparison}"));
+    }
+    if let Some(out) = out {
+        let tables: Vec<String> = comparisons.iter().map(versus::Comparison::markdown).collect();
+        out.write_versus(&tables.join("\n"), &serde_json::to_string(&comparisons)?)?;
     }
     Ok(!comparisons.is_empty() && comparisons.iter().all(versus::Comparison::clean))
 }

@@ -25,13 +25,7 @@ fn pairs_and_groups_beside_others_at_rest() {
             assert_eq!(outcome.code, 0, "{outcome:?}");
             let users = if workload[0] == "pairs" { 4 } else { 6 };
             assert_eq!(outcome.count("course.memory.plateau.connections"), users + 31, "{outcome:?}");
-            let (sent, readers) = (outcome.count("sent"), if users == 4 { 1 } else { 2 });
-            assert!(sent > 40, "{outcome:?}");
-            let delivered = outcome.count("deliveries");
-            assert!(
-                delivered.abs_diff(sent * readers) <= 60,
-                "{delivered} of {sent} × {readers}: {outcome:?}"
-            );
+            assert!(outcome.count("latency_us.count") > 40, "{outcome:?}");
         }
     }
 }

@@ -90,5 +90,11 @@ pub(crate) const CHURN_BEHIND_MAX: usize = 100_000;
 /// Connections that a churn keeps away, ready to come: a tenth of all, at most.
 pub(crate) const CHURN_SPARE_MAX: usize = 100;
 
+/// Nanoseconds that a churn waits for a close frame's answer before it cuts the connection.
+pub(crate) const CHURN_CLOSE_NS: u64 = 3_000_000_000;
+
+/// Conversations that a blend draws until it finds one whose writer is still there.
+pub(crate) const DRAWS_MAX: usize = 32;
+
 /// Rates that `rampup` tries.
 pub(crate) const RAMPUP_STEPS_MAX: usize = 40;

@@ -30,8 +30,9 @@ fn everyone_cut_or_closed_is_back_in_each_round() {
                 rounds.iter().map(|round| round[name].as_u64().unwrap()).collect()
             };
             let (went, back) = (each("went"), each("back"));
-            // Who is not back yet when the second storm comes does not go in it.
             assert!(went == back && went[0] == 40 && went[1] > 0, "{outcome:?}");
+            // Who is not back yet when the second storm comes does not go in it, and is counted.
+            assert_eq!(each("away"), [0, 40 - went[1]], "{outcome:?}");
             assert!(rounds.iter().all(|round| round["seconds"].as_f64().unwrap() > 0.0), "{outcome:?}");
             assert_eq!(outcome.count("storm.back_us.count"), back.iter().sum::<u64>(), "{outcome:?}");
             assert!(outcome.count("latency_us.count") > 200, "{outcome:?}");
@@ -80,4 +81,32 @@ fn churn_counts_who_is_turned_away() {
     assert!(outcome.count("failures.no upgrade") > 0, "{outcome:?}");
     assert!(outcome.count("churn.came") <= 10, "{outcome:?}");
     assert!(outcome.faults().is_empty(), "those beside it lost nothing: {outcome:?}");
+}
+
+/// From then on nobody's sign-in is answered: no connection fails, and still it is no success, nor a quick one.
+#[test]
+fn churn_counts_who_never_came() {
+    let server = Server::of(Kind::Longwire).silent_after(4 + 20).start();
+    let churn = ["churn", "--connections=20", "--churn-rate=40", "--users=4", "--rate=200"];
+    let more = ["--warmup=50ms", "--duration=1s", "--drain=500ms", "--url", server.url()];
+    let outcome = run(&[&churn as &[&str], &more].concat());
+    assert_eq!((outcome.code, outcome.count("failed_connections")), (1, 0), "{outcome:?}");
+    assert_eq!(outcome.count("churn.came"), 0, "{outcome:?}");
+    // Some were meant for the warm-up.
+    let (never, measured) = (outcome.count("churn.never_came"), outcome.count("churn.sign_in_us.count"));
+    assert!((41..=43).contains(&never) && (39..=41).contains(&measured), "{outcome:?}");
+    // The first of them waited for a second, and as long as what was on its way was waited for.
+    assert!(outcome.number("churn.sign_in_us.max") >= 1_300_000.0, "{outcome:?}");
+    assert!(outcome.faults().is_empty(), "those beside it lost nothing: {outcome:?}");
+}
+
+/// Others come in the place of those who were cut.
+#[test]
+fn churn_cuts_off_who_is_not_let_go() {
+    let server = Server::of(Kind::Longwire).keeping_closes().start();
+    let churn = ["churn", "--connections=20", "--churn-rate=10", "--users=4", "--rate=200"];
+    let more = ["--warmup=50ms", "--duration=1s", "--drain=60s", "--url", server.url()];
+    let outcome = run(&[&churn as &[&str], &more].concat());
+    assert_eq!((outcome.code, outcome.count("churn.never_came")), (1, 0), "{outcome:?}");
+    assert!(outcome.count("churn.unclosed") >= 9 && outcome.count("churn.came") >= 9, "{outcome:?}");
 }

@@ -74,7 +74,8 @@ enum Scenario {
     ///
     /// Users with private conversations and groups, some of them busy and most not (Zipf's law), messages of several sizes, clients
     /// that ask for signs of life. A share of the users may read slowly: nothing for a while, then for a while as fast as
-    /// they can. A server may drop what it cannot get rid of, and part with such a reader: both are counted apart and are no failure.
+    /// they can. A server may drop what it cannot get rid of, and part with such a reader: both are counted apart and are no failure, and
+    /// nobody writes in the name of a reader that is gone.
     #[command(
         mut_arg("rate", |rate| rate.default_value("2000")),
         mut_arg("in_flight", |in_flight| in_flight.hide(true)),
@@ -94,7 +95,8 @@ enum Scenario {
     /// Connections come and go at a rate while others chat
     ///
     /// At each tick of --churn-rate the connection that is there longest goes, with a close frame, and another one connects and signs in. How
-    /// long a sign-in takes counts from its tick, whatever the server was busy with; the latency of those who chat is measured beside it.
+    /// long a sign-in takes counts from its tick, whatever the server was busy with, until the end for those who are never let in; the latency of
+    /// those who chat is measured beside it.
     #[command(mut_arg("rate", |rate| rate.default_value("1000")))]
     Churn(On<churn::ChurnArgs>),
     /// The highest rate whose p99 stays under a limit

@@ -49,7 +49,10 @@ pub(crate) struct StormPart {
 pub(crate) struct StormRound {
     /// Connections that went.
     pub(crate) went: u64,
-    /// Those of them that were back before the next round, or the end.
+    /// Connections that were not there to go: not back from the round before, or given up.
+    #[serde(default)]
+    pub(crate) away: u64,
+    /// Those of them that went that came back.
     pub(crate) back: u64,
     /// Until the last one was back; nothing when not all were.
     pub(crate) seconds: Option<f64>,
@@ -58,15 +61,21 @@ pub(crate) struct StormRound {
 }
 
 /// Connections that come and go while others chat.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct ChurnPart {
     /// Connections that came, and that went, in the measured time.
     pub(crate) came: u64,
     pub(crate) went: u64,
-    /// From when each was meant to connect until it was signed in.
+    /// From when each was meant to connect until it was signed in; until the end of the run for those who never were.
     pub(crate) sign_in_us: Option<Quantiles>,
     /// Connections that were not opened because too many were behind already.
     pub(crate) skipped: u64,
+    /// Connections that were meant to come, and had not signed in when the run ended.
+    #[serde(default)]
+    pub(crate) never_came: u64,
+    /// Connections that were cut because the server did not answer their close frame.
+    #[serde(default)]
+    pub(crate) unclosed: u64,
 }
 
 /// The search for the highest rate.
@@ -113,6 +122,9 @@ pub(crate) struct MixedPart {
     pub(crate) slow_latency_us: Option<Quantiles>,
     /// Messages that slow readers did not get: a server may drop them, and says so to the client.
     pub(crate) slow_missed: u64,
+    /// Messages of slow readers that were on their way when the server closed them, and came nowhere.
+    #[serde(default)]
+    pub(crate) slow_cut_short: u64,
     /// Slow readers that the server closed, by kind.
     pub(crate) slow_closed: BTreeMap<String, u64>,
 }
@@ -120,10 +132,24 @@ pub(crate) struct MixedPart {
 impl Parts {
     /// Whether what these workloads are about went well.
     pub(crate) fn clean(&self) -> bool {
-        self.weight.as_ref().is_none_or(WeightPart::clean)
-            && self.storm.as_ref().is_none_or(StormPart::clean)
-            && self.churn.as_ref().is_none_or(|churn| churn.skipped == 0)
+        self.wrong().is_empty()
     }
+
+    /// What did not.
+    pub(super) fn wrong(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        if self.weight.as_ref().is_some_and(|weight| !weight.clean()) {
+            wrong.push("a connection at rest weighs more than it may".to_owned());
+        }
+        wrong.extend(self.storm.iter().flat_map(StormPart::wrong));
+        wrong.extend(self.churn.iter().flat_map(ChurnPart::wrong));
+        wrong
+    }
+}
+
+/// Those counts that are not 0, with what they count.
+fn counted<const N: usize>(counts: [(u64, &str); N]) -> Vec<String> {
+    counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect()
 }
 
 impl WeightPart {
@@ -136,8 +162,27 @@ impl WeightPart {
 }
 
 impl StormPart {
-    fn clean(&self) -> bool {
-        self.given_up == 0 && self.rounds.iter().all(|round| round.back == round.went)
+    fn wrong(&self) -> Vec<String> {
+        let rounds =
+            |bad: fn(&StormRound) -> bool| self.rounds.iter().filter(|round| bad(round)).count() as u64;
+        let of = self.rounds.len();
+        let nobody = format!("of {of} rounds had nobody to send away");
+        let not_all = format!("of {of} rounds did not bring everyone back");
+        counted([
+            (rounds(|round| round.went == 0), &nobody),
+            (rounds(|round| round.back != round.went), &not_all),
+            (self.given_up, "connections gave up coming back"),
+        ])
+    }
+}
+
+impl ChurnPart {
+    fn wrong(&self) -> Vec<String> {
+        counted([
+            (self.never_came, "connections never came"),
+            (self.skipped, "connections were not opened"),
+            (self.unclosed, "close frames were never answered"),
+        ])
     }
 }
 
@@ -171,6 +216,9 @@ impl fmt::Display for StormPart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, round) in self.rounds.iter().enumerate() {
             write!(f, "  {:<10} {} of {} back", format!("round {}", at + 1), round.back, round.went)?;
+            if round.away > 0 {
+                write!(f, ", {} were still away when it began", round.away)?;
+            }
             if let Some(seconds) = round.seconds {
                 let rate = round.back as f64 / seconds.max(1e-9);
                 write!(f, ", the last after {seconds:.3} s ({rate:.0}/s)")?;
@@ -191,10 +239,16 @@ impl fmt::Display for StormPart {
 
 impl fmt::Display for ChurnPart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { came, went, skipped, .. } = self;
+        let Self { came, went, skipped, never_came, unclosed, .. } = self;
         write!(f, "  {:<10} {came} connections came, {went} went", "churn")?;
+        if *never_came > 0 {
+            write!(f, "; {never_came} NEVER came")?;
+        }
         if *skipped > 0 {
             write!(f, "; {skipped} were NOT opened: the server was too far behind")?;
+        }
+        if *unclosed > 0 {
+            write!(f, "; {unclosed} were cut: their close frames were NOT answered")?;
         }
         writeln!(f)?;
         self.sign_in_us.iter().try_for_each(|q| quantiles(f, "sign-in", q))
@@ -247,12 +301,16 @@ impl fmt::Display for MixedPart {
         if self.slow_readers > 0 {
             let closed =
                 if self.slow_closed.is_empty() { "none closed".into() } else { kinds(&self.slow_closed) };
-            let Self { slow_readers, slow_deliveries, slow_missed, .. } = self;
-            writeln!(
+            let Self { slow_readers, slow_deliveries, slow_missed, slow_cut_short, .. } = self;
+            write!(
                 f,
                 "  {:<10} {slow_readers}, who got {slow_deliveries} messages and missed {slow_missed}; {closed}",
                 "slow"
             )?;
+            if *slow_cut_short > 0 {
+                write!(f, ", with {slow_cut_short} messages of theirs on the way")?;
+            }
+            writeln!(f)?;
             self.slow_latency_us.iter().try_for_each(|q| quantiles(f, "to slow", q))?;
         }
         Ok(())
@@ -262,4 +320,48 @@ impl fmt::Display for MixedPart {
 fn kinds(counts: &BTreeMap<String, u64>) -> String {
     let each: Vec<String> = counts.iter().map(|(kind, count)| format!("{count} × {kind}")).collect();
     each.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_storm_without_anybody_to_send_away_is_no_success() {
+        let round = |went, away, back| StormRound {
+            went,
+            away,
+            back,
+            seconds: None,
+            server_cpu_us_per_connection: None,
+        };
+        let storm = |rounds| Parts {
+            storm: Some(StormPart { rounds, back_us: None, failed_attempts: BTreeMap::new(), given_up: 0 }),
+            ..Parts::default()
+        };
+        let good = storm(vec![round(40, 0, 40), round(37, 3, 37)]);
+        assert!(good.clean(), "{:?}", good.wrong());
+        assert!(good.to_string().contains("37 of 37 back, 3 were still away when it began"), "{good}");
+        let empty = storm(vec![round(40, 0, 40), round(0, 40, 0)]);
+        assert_eq!(empty.wrong(), ["1 of 2 rounds had nobody to send away"]);
+        let unfinished = storm(vec![round(40, 0, 39)]);
+        assert_eq!(unfinished.wrong(), ["1 of 1 rounds did not bring everyone back"]);
+    }
+
+    #[test]
+    fn each_way_of_not_coming_is_said() {
+        let said = |churn: ChurnPart| {
+            let parts = Parts { churn: Some(churn), ..Parts::default() };
+            (parts.clean(), parts.wrong().join(", "), parts.to_string())
+        };
+        assert!(said(ChurnPart { came: 5, went: 5, ..ChurnPart::default() }).0);
+        for (churn, wrong, shown) in [
+            (ChurnPart { never_came: 3, ..ChurnPart::default() }, "3 connections never came", "3 NEVER came"),
+            (ChurnPart { skipped: 2, ..ChurnPart::default() }, "2 connections were not", "2 were NOT opened"),
+            (ChurnPart { unclosed: 1, ..ChurnPart::default() }, "1 close frames", "1 were cut"),
+        ] {
+            let (clean, said, text) = said(churn);
+            assert!(!clean && said.contains(wrong) && text.contains(shown), "{said}; {text}");
+        }
+    }
 }

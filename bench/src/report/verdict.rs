@@ -25,8 +25,9 @@ pub(super) fn verdicts(report: &Report) -> Vec<Verdict> {
     if let Some(why) = &report.called_off {
         say(Grade::Bad, "CALLED OFF", why.clone());
     }
-    if !report.parts.clean() {
-        say(Grade::Bad, "WRONG", "not every connection came back, or came at all".to_owned());
+    let parts = report.parts.wrong();
+    if !parts.is_empty() {
+        say(Grade::Bad, "WRONG", parts.join(", "));
     }
     let wrong = wrong(report);
     if !wrong.is_empty() {

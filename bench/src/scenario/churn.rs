@@ -1,18 +1,16 @@
 //! Connections come and go at a rate while others chat. Knows no socket.
 use super::common::{Book, LoadArgs};
-use super::entry::user_name;
+use super::entry::Heard;
 use super::pairs::{Pairs, PairsArgs};
 use super::rest::{self, RestArgs};
 use super::{shares, with_run};
 use crate::control::{Control, Phase};
 use crate::engine::{After, Beside, ConnId, Driver, End, Io, Next};
 use crate::latency::Latency;
-use crate::limits::{CHURN_BEHIND_MAX, CHURN_SPARE_MAX};
+use crate::limits::{CHURN_BEHIND_MAX, CHURN_CLOSE_NS, CHURN_SPARE_MAX};
 use crate::report::{ChurnPart, Parts, Report, Table};
 use crate::schedule::Schedule;
 use crate::target::{TargetArgs, positive};
-use crate::wire::dialect::Answer;
-use crate::wire::marker::Kind;
 use anyhow::ensure;
 use clap::Args;
 use std::collections::VecDeque;
@@ -67,16 +65,12 @@ pub(crate) fn run(args: &TargetArgs, options: &ChurnArgs) -> anyhow::Result<Repo
         let drivers = options.rest.beside(run, drivers, &work);
         let (mut measured, drivers) = run.drive_sparing(drivers, options.rest.spare())?;
         rest::close(&drivers, &mut measured.faults);
-        let mut part = ChurnPart { came: 0, went: 0, sign_in_us: None, skipped: 0 };
+        let mut part = ChurnPart::default();
         let mut sign_in = Latency::default();
         for driver in drivers.iter().map(|driver| &driver.first) {
             driver.first.close(&mut measured);
-            let churn = &driver.second;
-            measured.faults.add(&churn.book.faults);
-            sign_in.add(&churn.sign_in);
-            part.came += churn.came;
-            part.went += churn.went;
-            part.skipped += churn.skipped;
+            measured.faults.add(&driver.second.book.faults);
+            driver.second.tell(&mut part, &mut sign_in);
         }
         part.sign_in_us = sign_in.quantiles();
         let workload = format!(
@@ -99,7 +93,8 @@ enum Stage {
     /// To be signed in, as it was meant to since this time.
     Coming(u64),
     In,
-    Going,
+    /// Its close frame left at this time, and has not been answered.
+    Going(u64),
     Away,
 }
 
@@ -119,11 +114,16 @@ struct Churn<'a> {
     to_go: usize,
     /// When those were meant to come for whom nobody is away.
     owed: VecDeque<u64>,
+    /// Since when who is going, the longest first. Some have gone since.
+    going: VecDeque<(u64, u32)>,
     schedule: Option<Schedule>,
     sign_in: Latency,
     came: u64,
     went: u64,
     skipped: u64,
+    unclosed: u64,
+    /// When this driver last looked.
+    seen: u64,
 }
 
 impl<'a> Churn<'a> {
@@ -139,16 +139,15 @@ impl<'a> Churn<'a> {
             coming: count,
             to_go: 0,
             owed: VecDeque::new(),
+            going: VecDeque::new(),
             schedule: None,
             sign_in: Latency::default(),
             came: 0,
             went: 0,
             skipped: 0,
+            unclosed: 0,
+            seen: 0,
         }
-    }
-
-    fn name(&self, conn: ConnId) -> String {
-        user_name(self.book.control.run(), self.first + conn)
     }
 
     fn is_in(&mut self, conn: ConnId, now: u64) {
@@ -162,25 +161,57 @@ impl<'a> Churn<'a> {
         }
     }
 
+    /// Adds its numbers. Whoever was to come and never did was waited for until the end: leaving that time out would make
+    /// a server that answers nobody the quickest of all.
+    fn tell(&self, part: &mut ChurnPart, sign_in: &mut Latency) {
+        sign_in.add(&self.sign_in);
+        part.came += self.came;
+        part.went += self.went;
+        part.skipped += self.skipped;
+        part.unclosed += self.unclosed;
+        let coming = self.stages.iter().filter_map(|stage| match stage {
+            Stage::Coming(meant) if *meant > 0 => Some(*meant),
+            _ => None,
+        });
+        for meant in self.owed.iter().copied().chain(coming) {
+            part.never_came += 1;
+            if self.book.control.phase(meant) == Phase::Measure {
+                sign_in.record(self.seen.saturating_sub(meant));
+            }
+        }
+    }
+
     /// Lets those go who are to, as far as anybody is in: the others go as soon as they have come.
-    fn let_go(&mut self, io: &mut Io<'_>) {
+    fn let_go(&mut self, io: &mut Io<'_>, now: u64) {
         while self.to_go > 0 {
             let Some(conn) = self.inside.pop_front() else { return };
             // Whoever failed in the meantime is no longer in.
             if self.stages[conn as usize] == Stage::In {
-                self.stages[conn as usize] = Stage::Going;
+                self.stages[conn as usize] = Stage::Going(now);
+                self.going.push_back((now, conn));
                 self.to_go -= 1;
                 io.close(conn as usize);
             }
         }
     }
 
-    fn begin(&mut self, io: &mut Io<'_>, start: u64) {
+    /// Cuts those off whose close frame the server leaves unanswered: others are to come in their place.
+    fn cut_off(&mut self, io: &mut Io<'_>, now: u64) {
+        let over = |(since, _): &mut (u64, u32)| *since + CHURN_CLOSE_NS <= now;
+        while let Some((since, conn)) = self.going.pop_front_if(over) {
+            if self.stages[conn as usize] == Stage::Going(since) {
+                self.unclosed += 1;
+                io.cut(conn as usize);
+            }
+        }
+    }
+
+    fn begin(&mut self, io: &mut Io<'_>, start: u64, now: u64) {
         let (rate, part, of) = self.rate;
         self.schedule = Some(Schedule::new(rate, part, of, start, None));
         // Some are away from the start, so that nobody who is to come waits for another one to go.
         self.to_go = (self.stages.len() / 10).min(CHURN_SPARE_MAX);
-        self.let_go(io);
+        self.let_go(io, now);
     }
 
     fn turn_over(&mut self, io: &mut Io<'_>, now: u64) -> Next {
@@ -194,7 +225,8 @@ impl<'a> Churn<'a> {
                 self.skipped += 1;
             }
         }
-        self.let_go(io);
+        self.let_go(io, now);
+        self.cut_off(io, now);
         while !self.owed.is_empty() {
             let Some(conn) = self.away.pop_front() else { break };
             let Some(meant) = self.owed.pop_front() else { break };
@@ -215,34 +247,17 @@ fn number(conn: ConnId) -> u32 {
 
 impl Driver for Churn<'_> {
     fn path(&self, conn: ConnId) -> Option<String> {
-        let name = self.name(conn);
-        self.book.dialect().path(&name, &name)
+        self.book.path_alone(self.first + conn)
     }
 
     fn opened(&mut self, io: &mut Io<'_>, conn: ConnId) {
-        let name = self.name(conn);
-        if self.book.enter(io, conn, &name) {
-            self.book.ask(io, conn, &name);
-        }
+        self.book.enter_alone(io, conn, self.first + conn);
     }
 
     fn message(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8], now: u64) {
-        if let Some(mark) = self.book.mark(payload) {
-            match mark.kind {
-                Kind::Probe => self.is_in(conn, now),
-                // Nobody writes to those who come and go.
-                Kind::Work => self.book.faults.misdelivered += 1,
-                Kind::Broadcast => {}
-            }
-            return;
-        }
-        let (run, user) = (self.book.control.run(), self.first + conn);
-        match self.book.admit(io, conn, payload, || user_name(run, user)) {
-            Answer::Authenticated if !self.book.dialect().answers_with(Answer::Authenticated) => {
-                self.book.ask(io, conn, &user_name(run, user));
-            }
-            Answer::Authenticated | Answer::Pong => self.is_in(conn, now),
-            _ => {}
+        match self.book.listen(io, (conn, self.first + conn), payload) {
+            Heard::SignedIn | Heard::Asked => self.is_in(conn, now),
+            Heard::Broadcast(_) | Heard::Nothing => {}
         }
     }
 
@@ -250,7 +265,7 @@ impl Driver for Churn<'_> {
         let stage = std::mem::replace(&mut self.stages[conn], Stage::Away);
         self.away.push_back(number(conn));
         match stage {
-            Stage::Going => {
+            Stage::Going(_) => {
                 let measured = self.book.control.phase(self.book.control.now()) == Phase::Measure;
                 self.went += u64::from(measured);
                 After::Leave
@@ -271,8 +286,9 @@ impl Driver for Churn<'_> {
             return Next::Event;
         };
         if self.schedule.is_none() {
-            self.begin(io, start);
+            self.begin(io, start, now);
         }
+        self.seen = now;
         let next = self.turn_over(io, now);
         if !self.book.sending(now) && self.coming == 0 && self.owed.is_empty() {
             self.book.done();

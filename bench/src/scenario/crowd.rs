@@ -1,10 +1,10 @@
 //! Connections that sign in, are heard once, and then only listen; one of them may speak to everyone. Knows no socket.
 use super::common::Book;
-use super::entry::user_name;
+use super::entry::{Heard, user_name};
 use crate::control::{Control, Phase};
 use crate::engine::{After, ConnId, Driver, End, Io, Next};
 use crate::ledger::{Faults, Stream};
-use crate::wire::dialect::{Answer, To};
+use crate::wire::dialect::To;
 use crate::wire::marker::Kind;
 use crate::wire::template::{Message, Template};
 
@@ -80,10 +80,6 @@ impl<'a> Crowd<'a> {
         }
     }
 
-    fn name(&self, conn: ConnId) -> String {
-        user_name(self.book.control.run(), self.first + conn)
-    }
-
     fn step_back(&mut self) {
         if std::mem::take(&mut self.polite) {
             // Where it is refused, the difference that is reported is an upper bound.
@@ -125,36 +121,24 @@ impl<'a> Crowd<'a> {
 
 impl Driver for Crowd<'_> {
     fn path(&self, conn: ConnId) -> Option<String> {
-        let name = self.name(conn);
-        self.book.dialect().path(&name, &name)
+        self.book.path_alone(self.first + conn)
     }
 
     fn opened(&mut self, io: &mut Io<'_>, conn: ConnId) {
-        let name = self.name(conn);
-        if self.book.enter(io, conn, &name) {
-            self.book.ask(io, conn, &name);
-        }
+        self.book.enter_alone(io, conn, self.first + conn);
     }
 
     fn message(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8], _: u64) {
-        let Some(mark) = self.book.mark(payload) else {
-            let (run, number) = (self.book.control.run(), self.first + conn);
-            match self.book.admit(io, conn, payload, || user_name(run, number)) {
-                Answer::Authenticated => self.book.ask(io, conn, &self.name(conn)),
-                Answer::Pong => self.hear(conn),
-                _ => {}
-            }
-            return;
-        };
-        match (mark.kind, &mut self.speaker) {
-            (Kind::Probe, _) => self.hear(conn),
-            (Kind::Broadcast, Some(speaker))
-                if self.inboxes[conn].arrived(mark.seq, &mut self.book.faults) =>
+        let user = self.first + conn;
+        match (self.book.listen(io, (conn, user), payload), &mut self.speaker) {
+            // Each is to send and receive once.
+            (Heard::SignedIn, _) => self.book.ask(io, conn, &user_name(self.book.control.run(), user)),
+            (Heard::Asked, _) => self.hear(conn),
+            (Heard::Broadcast(seq), Some(speaker))
+                if self.inboxes[conn].arrived(seq, &mut self.book.faults) =>
             {
                 speaker.delivered += 1;
             }
-            // Nobody writes to those at rest.
-            (Kind::Work, _) => self.book.faults.misdelivered += 1,
             _ => {}
         }
     }

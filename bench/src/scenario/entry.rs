@@ -11,6 +11,19 @@ use crate::wire::template::{Message, Template};
 /// Bytes of a server's error that are shown.
 const SHOWN: usize = 200;
 
+/// What came to a connection that only signs in and listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// The server's word that its user is signed in.
+    SignedIn,
+    /// What it asked for.
+    Asked,
+    /// A broadcast, with its count.
+    Broadcast(u32),
+    /// Nothing that it waits for.
+    Nothing,
+}
+
 /// The name of a run's user.
 pub(crate) fn user_name(run: u32, number: usize) -> String {
     format!("u{run:08x}n{number}")
@@ -99,6 +112,46 @@ impl<'a> Book<'a> {
         match self.answer(io, conn, text) {
             Answer::Welcome if self.sign_in(io, conn, &user()) => Answer::Authenticated,
             answer => answer,
+        }
+    }
+
+    /// Where a user connects who talks to nobody else.
+    pub(crate) fn path_alone(&self, user: usize) -> Option<String> {
+        let name = user_name(self.control.run(), user);
+        self.dialect().path(&name, &name)
+    }
+
+    /// Signs such a user in, and asks for something to hear once that is done: where the server answers a sign-in,
+    /// [`Self::listen`] says when.
+    pub(crate) fn enter_alone(&self, io: &mut Io<'_>, conn: ConnId, user: usize) {
+        let name = user_name(self.control.run(), user);
+        if self.enter(io, conn, &name) {
+            self.ask(io, conn, &name);
+        }
+    }
+
+    /// What such a user hears.
+    pub(crate) fn listen(&mut self, io: &mut Io<'_>, (conn, user): (ConnId, usize), text: &[u8]) -> Heard {
+        if let Some(mark) = self.mark(text) {
+            return match mark.kind {
+                Kind::Probe => Heard::Asked,
+                Kind::Broadcast => Heard::Broadcast(mark.seq),
+                Kind::Work => {
+                    // Nobody writes to those who only listen.
+                    self.faults.misdelivered += 1;
+                    Heard::Nothing
+                }
+            };
+        }
+        let run = self.control.run();
+        match self.admit(io, conn, text, || user_name(run, user)) {
+            Answer::Authenticated if self.dialect().answers_with(Answer::Authenticated) => Heard::SignedIn,
+            Answer::Authenticated => {
+                self.ask(io, conn, &user_name(run, user));
+                Heard::Nothing
+            }
+            Answer::Pong => Heard::Asked,
+            _ => Heard::Nothing,
         }
     }
 }

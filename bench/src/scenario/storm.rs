@@ -82,8 +82,12 @@ pub(crate) fn run(args: &TargetArgs, options: &StormArgs) -> anyhow::Result<Repo
                 .iter()
                 .for_each(|(kind, count)| *failed_attempts.entry(kind.clone()).or_default() += count);
         }
-        let part =
-            StormPart { rounds: shared.rounds(), back_us: back.quantiles(), failed_attempts, given_up };
+        let mut rounds = shared.rounds();
+        if measured.interrupted || measured.called_off.is_some() {
+            // Those that had no time to begin say nothing about the server.
+            rounds.retain(|round| round.went + round.away > 0);
+        }
+        let part = StormPart { rounds, back_us: back.quantiles(), failed_attempts, given_up };
         let how = if options.how == How::Cut { "cut off" } else { "closed" };
         let beside = match options.users {
             0 => "nobody beside them".to_owned(),

@@ -2,7 +2,7 @@
 use super::fault::{Fault, Faults};
 use super::mark::Mark;
 use super::outlet::{Lateness, Outlet, Sink, write};
-use super::raw::requested;
+use super::raw::{drain, requested, upgraded};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io::Write;
@@ -35,10 +35,17 @@ pub(crate) struct Builder {
     deaf: Option<(usize, Duration)>,
     noise: Option<(String, Duration)>,
     doors: usize,
+    silent: usize,
+    keep_closes: bool,
+    join_delay: Duration,
 }
 
 struct State {
     kind: Kind,
+    /// Close frames are not answered.
+    keep_closes: bool,
+    /// From a `joinGroup` until it takes effect.
+    join_delay: Duration,
     faults: Mutex<Faults>,
     outlet: Outlet,
     /// From this message of the workload on, nothing is read for so long.
@@ -77,6 +84,9 @@ impl Server {
             deaf: None,
             noise: None,
             doors: usize::MAX,
+            silent: usize::MAX,
+            keep_closes: false,
+            join_delay: Duration::ZERO,
         }
     }
 
@@ -149,6 +159,24 @@ impl Builder {
         self
     }
 
+    /// All connections after so many are upgraded, and nothing that they say is answered, no close frame either.
+    pub(crate) fn silent_after(mut self, connections: usize) -> Self {
+        self.silent = connections;
+        self
+    }
+
+    /// No close frame is answered.
+    pub(crate) fn keeping_closes(mut self) -> Self {
+        self.keep_closes = true;
+        self
+    }
+
+    /// A join takes effect, and is answered, so much later; what stands behind it is not.
+    pub(crate) fn late_joins(mut self, delay: Duration) -> Self {
+        self.join_delay = delay;
+        self
+    }
+
     /// Each connection gets this text again and again.
     pub(crate) fn noise(mut self, text: &str, every: Duration) -> Self {
         self.noise = Some((text.to_owned(), every));
@@ -161,6 +189,8 @@ impl Builder {
         let url = format!("ws://{}/", listener.local_addr().unwrap());
         let state = Arc::new(State {
             kind: self.kind,
+            keep_closes: self.keep_closes,
+            join_delay: self.join_delay,
             faults: Mutex::new(self.faults),
             outlet: Outlet::new(self.late),
             deaf: self.deaf,
@@ -181,7 +211,12 @@ impl Builder {
         std::thread::spawn(move || {
             for (number, mut stream) in listener.incoming().map_while(Result::ok).enumerate() {
                 let state = Arc::clone(&shared);
-                if number < self.doors {
+                if number >= self.silent {
+                    std::thread::spawn(move || {
+                        upgraded(&mut stream, b"");
+                        drain(&stream);
+                    });
+                } else if number < self.doors {
                     std::thread::spawn(move || connection(stream, &state));
                 } else {
                     requested(&mut stream);
@@ -194,7 +229,7 @@ impl Builder {
     }
 }
 
-fn connection(stream: TcpStream, state: &State) {
+fn connection(stream: TcpStream, state: &Arc<State>) {
     stream.set_nodelay(true).unwrap();
     let writer = WebSocket::from_raw_socket(stream.try_clone().unwrap(), Role::Server, None);
     let Ok(mut reader) = accept(stream) else { return };
@@ -211,6 +246,11 @@ fn connection(stream: TcpStream, state: &State) {
     let mut name = String::new();
     while let Ok(message) = reader.read() {
         let came = Instant::now();
+        if message.is_close() && state.keep_closes {
+            // The answer would leave with the next read.
+            drain(reader.get_ref());
+            return;
+        }
         let Message::Text(text) = message else { continue };
         if let Some(mark) = Mark::find(&text).filter(|mark| mark.kind == 'w') {
             state.arrivals.lock().unwrap().push((came, mark));
@@ -244,7 +284,25 @@ impl State {
         }
     }
 
-    fn command(&self, sink: &Sink, name: &mut String, command: &Value) {
+    /// Takes a member in; a late one in its own time.
+    fn join(self: &Arc<Self>, sink: &Sink, name: &str, group: String) {
+        let (state, member) = (Arc::clone(self), (name.to_owned(), Arc::clone(sink)));
+        let work = move || {
+            let sink = Arc::clone(&member.1);
+            state.groups.lock().unwrap().entry(group).or_default().push(member);
+            state.answer(&sink, &json!({"type": "joined"}));
+        };
+        if self.join_delay.is_zero() {
+            return work();
+        }
+        let delay = self.join_delay;
+        std::thread::spawn(move || {
+            std::thread::sleep(delay);
+            work();
+        });
+    }
+
+    fn command(self: &Arc<Self>, sink: &Sink, name: &mut String, command: &Value) {
         let text = |key: &str| command[key].as_str().map(str::to_owned);
         match command["type"].as_str().unwrap() {
             "auth" => {
@@ -252,12 +310,7 @@ impl State {
                 self.users.lock().unwrap().insert(name.clone(), Arc::clone(sink));
                 self.answer(sink, &json!({"type": "authenticated", "user": name}));
             }
-            "joinGroup" => {
-                let mut groups = self.groups.lock().unwrap();
-                groups.entry(text("group").unwrap()).or_default().push((name.clone(), Arc::clone(sink)));
-                drop(groups);
-                self.answer(sink, &json!({"type": "joined"}));
-            }
+            "joinGroup" => self.join(sink, name, text("group").unwrap()),
             "ping" => self.answer(sink, &json!({"type": "pong", "time": 1})),
             "message" => {
                 self.ack(sink, command);
@@ -290,11 +343,8 @@ impl State {
             (Some(to), _) => users.get(&to).cloned().into_iter().collect(),
             (None, Some(group)) => {
                 let groups = self.groups.lock().unwrap();
-                groups[&group]
-                    .iter()
-                    .filter(|(name, _)| name != from)
-                    .map(|(_, sink)| Arc::clone(sink))
-                    .collect()
+                let members = groups.get(&group).into_iter().flatten();
+                members.filter(|(name, _)| name != from).map(|(_, sink)| Arc::clone(sink)).collect()
             }
             (None, None) => {
                 users.iter().filter(|(name, _)| *name != from).map(|(_, s)| Arc::clone(s)).collect()

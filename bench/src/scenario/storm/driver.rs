@@ -4,15 +4,13 @@
 //! [`Storm::is_in`], before a connection counts as back.
 use super::super::Run;
 use super::super::common::Book;
-use super::super::entry::user_name;
+use super::super::entry::Heard;
 use super::{How, StormArgs};
 use crate::engine::{After, ConnId, Driver, End, Io, Next};
 use crate::latency::Latency;
 use crate::limits::{FAILURE_KINDS_MAX, RETRIES_MAX, RETRY_MAX_NS, RETRY_NS, STORM_SLICE};
 use crate::procstat::Sample;
 use crate::report::StormRound;
-use crate::wire::dialect::Answer;
-use crate::wire::marker::Kind;
 use fastrand::Rng;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -27,6 +25,8 @@ const TICK: u64 = 10_000;
 #[derive(Debug, Default)]
 struct Round {
     went: AtomicU64,
+    /// Connections that were not there to go.
+    away: AtomicU64,
     /// Threads whose connections have all gone.
     gone: AtomicUsize,
     back: AtomicU64,
@@ -56,6 +56,7 @@ impl Shared {
             let cpu = round.server.lock().unwrap_or_else(PoisonError::into_inner).1;
             StormRound {
                 went,
+                away: round.away.load(Acquire),
                 back,
                 seconds: whole.then(|| round.last.load(Acquire) as f64 / 1e9),
                 server_cpu_us_per_connection: cpu.filter(|_| whole).map(|cpu| cpu * 1e6 / went as f64),
@@ -139,10 +140,6 @@ impl<'a> Storm<'a> {
         }
     }
 
-    fn name(&self, conn: ConnId) -> String {
-        user_name(self.book.control.run(), self.first + conn)
-    }
-
     /// When the window began.
     fn origin(&self) -> u64 {
         self.book.control.measured().map_or(0, |(from, _)| from)
@@ -223,9 +220,11 @@ impl<'a> Storm<'a> {
         }
         self.settled -= gone;
         self.shared.rounds[at].went.fetch_add(gone as u64, AcqRel);
+        self.shared.rounds[at].away.fetch_add((end - self.cursor - gone) as u64, AcqRel);
         self.cursor = end;
         if end < self.travellers.len() {
-            return Next::Spin;
+            // At once, and still not as a thread that was told to spin: a full core is a full core here.
+            return Next::At(now);
         }
         self.round = None;
         self.shared.rounds[at].gone.fetch_add(1, Release);
@@ -277,34 +276,17 @@ impl<'a> Storm<'a> {
 
 impl Driver for Storm<'_> {
     fn path(&self, conn: ConnId) -> Option<String> {
-        let name = self.name(conn);
-        self.book.dialect().path(&name, &name)
+        self.book.path_alone(self.first + conn)
     }
 
     fn opened(&mut self, io: &mut Io<'_>, conn: ConnId) {
-        let name = self.name(conn);
-        if self.book.enter(io, conn, &name) {
-            self.book.ask(io, conn, &name);
-        }
+        self.book.enter_alone(io, conn, self.first + conn);
     }
 
     fn message(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8], now: u64) {
-        if let Some(mark) = self.book.mark(payload) {
-            match mark.kind {
-                Kind::Probe => self.is_in(conn, now),
-                // Nobody writes to those who come and go.
-                Kind::Work => self.book.faults.misdelivered += 1,
-                Kind::Broadcast => {}
-            }
-            return;
-        }
-        let (run, user) = (self.book.control.run(), self.first + conn);
-        match self.book.admit(io, conn, payload, || user_name(run, user)) {
-            Answer::Authenticated if !self.book.dialect().answers_with(Answer::Authenticated) => {
-                self.book.ask(io, conn, &user_name(run, user));
-            }
-            Answer::Authenticated | Answer::Pong => self.is_in(conn, now),
-            _ => {}
+        match self.book.listen(io, (conn, self.first + conn), payload) {
+            Heard::SignedIn | Heard::Asked => self.is_in(conn, now),
+            Heard::Broadcast(_) | Heard::Nothing => {}
         }
     }
 

@@ -71,6 +71,13 @@ impl Stream {
     pub(crate) fn close(&self, sent: u32, faults: &mut Faults) {
         faults.lost += u64::from(sent.saturating_sub(self.received));
     }
+
+    /// Closes the stream of a sender whose connection was ended: what is missing before the last that came is lost; how
+    /// much was sent after it, and may never have left, is told apart.
+    pub(crate) fn close_cut(&self, sent: u32, faults: &mut Faults) -> u64 {
+        self.close(sent.min(self.next), faults);
+        u64::from(sent.saturating_sub(self.next))
+    }
 }
 
 #[cfg(test)]
@@ -113,6 +120,16 @@ mod tests {
     fn a_late_one_comes_once_only() {
         let faults = booked(&[0, 2, 1, 1], 3);
         assert_eq!(faults, Faults { reordered: 1, duplicated: 1, ..Faults::default() });
+    }
+
+    #[test]
+    fn what_a_cut_sender_had_on_its_way_is_not_lost_but_a_gap_is() {
+        let (mut stream, mut faults) = (Stream::default(), Faults::default());
+        for seq in [0, 1, 3] {
+            stream.arrived(seq, &mut faults);
+        }
+        assert_eq!(stream.close_cut(9, &mut faults), 5);
+        assert_eq!(faults, Faults { lost: 1, ..Faults::default() });
     }
 
     #[test]

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used)] // helpers of a test fail the test
 mod common;
 
-use common::{Fault, Kind, run, serve};
+use common::{Fault, Kind, Server, run, serve};
+use std::time::Duration;
 
 const BLEND: [&str; 10] = [
     "mixed",
@@ -37,6 +38,17 @@ fn in_both_dialects_on_one_thread_and_two() {
                 );
             }
         }
+    }
+}
+
+/// What is asked behind a join is answered before it.
+#[test]
+fn a_blend_begins_when_everyone_has_joined() {
+    for (kind, dialect) in [(Kind::Longwire, "--dialect=longwire"), (Kind::Tutorial, "--dialect=tutorial")] {
+        let server = Server::of(kind).late_joins(Duration::from_millis(500)).start();
+        let outcome = run(&[&BLEND as &[&str], &[dialect, "--url", server.url()]].concat());
+        assert_eq!(outcome.code, 0, "{outcome:?}");
+        assert!(outcome.count("mixed.group_messages") > 2, "{outcome:?}");
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) struct Io<'a> {
 }
 
 impl<'a> Io<'a> {
-    pub(super) fn new(count: usize, control: &'a Control, tallies: &'a Tallies) -> Self {
+    pub(crate) fn new(count: usize, control: &'a Control, tallies: &'a Tallies) -> Self {
         Self {
             conns: vec![Conn::away(); count],
             lanes: Vec::new(),

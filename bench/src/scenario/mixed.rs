@@ -1,6 +1,7 @@
 //! A realistic blend: private and group conversations, some busy and most not, of several sizes. Knows no socket.
 mod blend;
 mod driver;
+mod muster;
 mod slow;
 
 use super::common::LoadArgs;
@@ -89,7 +90,9 @@ pub(crate) fn run(args: &TargetArgs, options: &MixedArgs) -> anyhow::Result<Repo
     );
     with_run(args, options.load.window.window(), &options.rest.added(&users), |run| {
         let drivers = (0..threads)
-            .map(|part| Mixed::new(run, options, (part, threads), (users[..part].iter().sum(), users[part])))
+            .map(|part| {
+                Mixed::new(run.control, options, (part, threads), (users[..part].iter().sum(), users[part]))
+            })
             .collect::<anyhow::Result<Vec<_>>>()?;
         let drivers = options.rest.beside(run, drivers, &users);
         let (mut measured, drivers) = run.drive_sparing(drivers, options.rest.spare())?;

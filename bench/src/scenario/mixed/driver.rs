@@ -2,16 +2,17 @@
 //!
 //! Under the number of its sender each message says which conversation it is of, and in which direction: private ones
 //! come first, two numbers each; then the groups, one number for each member that writes.
-use super::super::Run;
 use super::super::common::Book;
 use super::super::entry::user_name;
 use super::super::rooms::Rooms;
 use super::MixedArgs;
 use super::blend::{Sizes, Zipf};
+use super::muster::Muster;
 use super::slow::Slow;
+use crate::control::Control;
 use crate::engine::{After, ConnId, Driver, End, Io, Next};
 use crate::ledger::{Faults, Stream};
-use crate::limits::FAILURE_KINDS_MAX;
+use crate::limits::{DRAWS_MAX, FAILURE_KINDS_MAX};
 use crate::report::MixedPart;
 use crate::schedule::Schedule;
 use crate::wire::dialect::{Answer, To};
@@ -53,6 +54,7 @@ pub(super) struct Mixed<'a> {
     slow: Slow,
     heard: Vec<bool>,
     hearing: usize,
+    muster: Muster,
     schedule: Option<Schedule>,
     pings: Option<Schedule>,
     ping_next: usize,
@@ -70,12 +72,12 @@ fn nanos(duration: Duration) -> u64 {
 
 impl<'a> Mixed<'a> {
     pub(super) fn new(
-        run: &Run<'a>,
+        control: &'a Control,
         options: &'a MixedArgs,
         part: (usize, usize),
         (first, count): (usize, usize),
     ) -> anyhow::Result<Self> {
-        let number = run.control.run();
+        let number = control.run();
         let mut rng = Rng::with_seed(options.load.seed.wrapping_add(part.0 as u64));
         let private = share_of(options.conversations as usize, part);
         let groups = share_of(options.groups as usize, part);
@@ -94,7 +96,7 @@ impl<'a> Mixed<'a> {
         let group_names: Vec<Box<str>> =
             groups.map(|group| format!("g{number:08x}n{}", NAMES_FROM + group).into()).collect();
         let letter = |to, name: &str, payload: u32| {
-            let dialect = run.control.dialect();
+            let dialect = control.dialect();
             let message =
                 Message { dialect, to, payload: payload as usize, sender: 0, run: number, ids: false };
             Letter::new(message, name)
@@ -108,7 +110,7 @@ impl<'a> Mixed<'a> {
         let streams = |count| std::iter::repeat_with(Stream::default).take(count).collect();
         let times = (nanos(options.slow_pause), nanos(options.slow_read));
         Ok(Self {
-            book: Book::new(run.control, part.0),
+            book: Book::new(control, part.0),
             options,
             part,
             zipf: Zipf::new(ranks.len(), options.zipf),
@@ -120,6 +122,7 @@ impl<'a> Mixed<'a> {
             slow: Slow::new(count, options.slow_readers, times, &mut rng),
             names,
             groups: group_names,
+            muster: Muster::new(rooms),
             rooms,
             pairs,
             ranks,
@@ -140,18 +143,26 @@ impl<'a> Mixed<'a> {
     /// Books what never came: what a slow reader missed is told apart.
     pub(super) fn close(&self, faults: &mut Faults, part: &mut MixedPart) {
         faults.add(&self.book.faults);
-        let mut missed = Faults::default();
+        let (mut missed, mut cut_short) = (Faults::default(), 0);
+        let mut close = |stream: &Stream, sent: u32, writer: ConnId, reader: ConnId| {
+            if self.slow.is(reader) {
+                stream.close(sent, &mut missed);
+            } else if self.slow.gone(writer) {
+                cut_short += stream.close_cut(sent, faults);
+            } else {
+                stream.close(sent, faults);
+            }
+        };
         for (sender, stream) in self.private.iter().enumerate() {
-            let reader = self.pairs[sender / 2][1 - sender % 2] as usize;
-            stream.close(self.sent[sender], if self.slow.is(reader) { &mut missed } else { faults });
+            let pair = self.pairs[sender / 2].map(|user| user as usize);
+            close(stream, self.sent[sender], pair[sender % 2], pair[1 - sender % 2]);
         }
         for (at, stream) in self.grouped.iter().enumerate() {
             let (place, writer) = (at / self.rooms.senders, at % self.rooms.senders);
             let (group, index) = (place / self.rooms.members, place % self.rooms.members);
             if index != writer {
                 let sent = self.sent[2 * self.pairs.len() + self.rooms.sender(group, writer)];
-                let slow = self.slow.is(self.rooms.user(group, index));
-                stream.close(sent, if slow { &mut missed } else { faults });
+                close(stream, sent, self.rooms.user(group, writer), self.rooms.user(group, index));
             }
         }
         part.private_messages += self.told.private_messages;
@@ -162,6 +173,7 @@ impl<'a> Mixed<'a> {
         part.slow_readers += self.slow.count() as u64;
         part.slow_deliveries += self.told.slow_deliveries;
         part.slow_missed += missed.lost;
+        part.slow_cut_short += cut_short;
         let closed = &mut part.slow_closed;
         self.slow_closed.iter().for_each(|(kind, count)| *closed.entry(kind.clone()).or_default() += count);
     }
@@ -172,12 +184,39 @@ impl<'a> Mixed<'a> {
         }
     }
 
-    /// Signed in: joins, and asks for something that is answered after all that.
+    /// Signed in: joins, and asks for something to hear.
     fn enter_groups(&mut self, io: &mut Io<'_>, conn: ConnId) {
         for place in self.rooms.places(conn) {
-            self.book.join(io, conn, &self.groups[place.group]);
+            if self.book.join(io, conn, &self.groups[place.group]) {
+                self.muster.joined();
+            }
         }
         self.book.ask(io, conn, &self.names[conn]);
+    }
+
+    /// Until everyone has been heard, and a message to each group has reached all of its members.
+    fn set_up(&mut self, io: &mut Io<'_>, now: u64) {
+        if self.hearing == self.heard.len() && self.muster.complete() {
+            return self.book.ready();
+        }
+        if !self.muster.due(now) {
+            return;
+        }
+        for group in self.muster.missing() {
+            let Some(letter) = &mut self.letters[0].1 else { return };
+            let sender = 2 * self.pairs.len() + self.rooms.sender(group, 0);
+            let probe = letter.stamp((number(sender), &self.groups[group]), Kind::Probe, 0, now);
+            io.send(self.rooms.user(group, 0), probe);
+        }
+    }
+
+    /// A probe came: one's own, or one to a group.
+    fn probed(&mut self, conn: ConnId, sender: usize) {
+        let Some(sender) = sender.checked_sub(2 * self.pairs.len()) else { return self.hear(conn) };
+        let (group, _) = self.rooms.sent_by(sender);
+        if let Some(place) = self.rooms.place(group, conn) {
+            self.muster.heard(place);
+        }
     }
 
     fn begin(&mut self, start: u64) {
@@ -191,27 +230,42 @@ impl<'a> Mixed<'a> {
         self.told.sizes = self.sizes.0.iter().map(|&(size, _)| (size, 0)).collect();
     }
 
-    /// Sends one message of some conversation.
-    fn write(&mut self, io: &mut Io<'_>, intended: u64) {
-        let conversation = self.ranks[self.zipf.draw(&mut self.rng)] as usize;
+    /// Some conversation, which of its members writes, and on which connection: one that the server has not parted with.
+    fn draw(&mut self) -> Option<(usize, usize, ConnId)> {
+        for _ in 0..DRAWS_MAX {
+            let conversation = self.ranks[self.zipf.draw(&mut self.rng)] as usize;
+            let (member, conn) = if let Some(pair) = self.pairs.get(conversation) {
+                let direction = self.rng.usize(0..2);
+                (direction, pair[direction] as usize)
+            } else {
+                let writer = self.rng.usize(0..self.rooms.senders);
+                (writer, self.rooms.user(conversation - self.pairs.len(), writer))
+            };
+            if !self.slow.gone(conn) {
+                return Some((conversation, member, conn));
+            }
+        }
+        None
+    }
+
+    /// Sends one message of some conversation; not if hardly anybody is left to write.
+    fn write(&mut self, io: &mut Io<'_>, intended: u64) -> Option<()> {
+        let (conversation, member, conn) = self.draw()?;
         let size = self.sizes.draw(&mut self.rng);
         let (users, groups) = &mut self.letters[size];
-        let (conn, frame, sender);
+        let (frame, sender);
         if let Some(pair) = self.pairs.get(conversation) {
-            let direction = self.rng.usize(0..2);
-            let reader = pair[1 - direction] as usize;
-            (conn, sender) = (pair[direction] as usize, 2 * conversation + direction);
+            let reader = pair[1 - member] as usize;
+            sender = 2 * conversation + member;
             self.due += u64::from(!self.slow.is(reader));
             self.told.private_messages += 1;
             frame =
                 users.stamp((number(sender), &self.names[reader]), Kind::Work, self.sent[sender], intended);
         } else {
-            let Some(letter) = groups else { return };
+            let letter = groups.as_mut()?;
             let group = conversation - self.pairs.len();
-            let writer = self.rng.usize(0..self.rooms.senders);
-            conn = self.rooms.user(group, writer);
-            sender = 2 * self.pairs.len() + self.rooms.sender(group, writer);
-            let readers = (0..self.rooms.members).filter(|&index| index != writer);
+            sender = 2 * self.pairs.len() + self.rooms.sender(group, member);
+            let readers = (0..self.rooms.members).filter(|&index| index != member);
             let fast = readers.filter(|&index| !self.slow.is(self.rooms.user(group, index)));
             self.due += fast.count() as u64;
             self.told.group_messages += 1;
@@ -224,15 +278,17 @@ impl<'a> Mixed<'a> {
             *count += 1;
         }
         self.book.sent();
+        Some(())
     }
 
     fn write_due(&mut self, io: &mut Io<'_>, now: u64) -> Next {
         let Some(mut schedule) = self.schedule.take() else { return Next::Event };
         while self.book.sending(schedule.next()) {
             let Some(intended) = schedule.due(now) else { break };
-            self.write(io, intended);
-            io.flush();
-            self.book.left(intended);
+            if self.write(io, intended).is_some() {
+                io.flush();
+                self.book.left(intended);
+            }
         }
         let next = self.options.load.next(&schedule);
         self.schedule = Some(schedule);
@@ -305,6 +361,7 @@ impl Driver for Mixed<'_> {
             let names = &self.names;
             match self.book.admit(io, conn, payload, || names[conn].to_string()) {
                 Answer::Authenticated => self.enter_groups(io, conn),
+                Answer::Joined => self.muster.joined(),
                 Answer::Pong if self.heard[conn] => self.told.pongs += 1,
                 Answer::Pong => self.hear(conn),
                 _ => {}
@@ -312,7 +369,7 @@ impl Driver for Mixed<'_> {
             return;
         };
         match mark.kind {
-            Kind::Probe => self.hear(conn),
+            Kind::Probe => self.probed(conn, mark.sender as usize),
             Kind::Work => self.work(conn, &mark, now),
             Kind::Broadcast => {}
         }
@@ -331,9 +388,7 @@ impl Driver for Mixed<'_> {
 
     fn turn(&mut self, io: &mut Io<'_>, now: u64) -> Next {
         let Some(start) = self.book.control.start() else {
-            if self.hearing == self.heard.len() {
-                self.book.ready();
-            }
+            self.set_up(io, now);
             return Next::Event;
         };
         if self.schedule.is_none() {
@@ -353,3 +408,7 @@ impl Driver for Mixed<'_> {
         Next::Event
     }
 }
+
+#[cfg(test)]
+#[path = "driver_tests.rs"]
+mod tests;

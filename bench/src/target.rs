@@ -44,9 +44,9 @@ pub(crate) struct TargetArgs {
     /// The server's Prometheus page, for what its counters grew by (follows from `{admin}` when it is started here)
     #[arg(long, value_name = "URL")]
     metrics: Option<String>,
-    /// What the server is told and answers: `tutorial` (its answers are not waited for), `longwire`, `socketio`, `nchan`,
-    /// `echo`, or a file of one's own, FILE.toml
-    #[arg(long, default_value = "tutorial", value_name = "NAME", value_parser = Dialect::named)]
+    /// What the server is told and answers: `longwire`, `tutorial` (the same messages, no answers waited for), `socketio`,
+    /// `nchan`, `echo`, or a file of one's own, FILE.toml
+    #[arg(long, default_value = "longwire", value_name = "NAME", value_parser = Dialect::named)]
     pub(crate) dialect: Arc<Dialect>,
     /// Addresses to connect from, as `127.0.1.1-127.0.1.128`; may be repeated. Connections are spread over them: each is
     /// good for some 12,000. More than that on loopback go from 127.0.1.1-127.0.1.128 by themselves

@@ -20,7 +20,7 @@ fn memory(outcome: &Outcome) -> f64 {
 fn noise_is_read_and_left_aside() {
     let noise = r##"#l #lw #lx:00 # ##l "{}"##.repeat(500);
     for (kind, workload) in [
-        (Kind::Tutorial, &["pairs", "--users=4"] as &[&str]),
+        (Kind::Tutorial, &["pairs", "--users=4", "--dialect=tutorial"] as &[&str]),
         (Kind::Echo, &["echo", "--connections=4", "--threads=2"]),
     ] {
         let server = Server::of(kind).noise(&noise, Duration::from_millis(4)).start();

@@ -218,7 +218,8 @@ fn a_message_in_pieces_is_one_message() {
 fn a_connection_closed_on_the_way_is_one_failure() {
     let server = Server::of(Kind::Tutorial).wrong(Fault::Close, &[30]).start();
     let load = ["--rate=200", "--warmup=50ms", "--duration=500ms", "--drain=300ms", "--url", server.url()];
-    let outcome = run(&[&["pairs", "--users=4", "--threads=2"] as &[&str], &load].concat());
+    let pairs = ["pairs", "--users=4", "--threads=2", "--dialect=tutorial"];
+    let outcome = run(&[&pairs as &[&str], &load].concat());
     counted(&outcome, "closed on the way", "closed with 1005");
     assert_eq!(outcome.count("failed_connections"), 1, "{outcome:?}");
     // The other pair, and the way back of this one, go on.

@@ -38,7 +38,7 @@ fn acks_are_counted_and_what_a_member_misses_is_found() {
     assert_eq!(code, 0, "{report}");
     assert!(report["acks"].as_u64().unwrap() > 20, "{report}");
     for (fault, field) in [(Fault::Drop, "lost"), (Fault::Duplicate, "duplicated")] {
-        let (code, report) = run(&serve(Kind::Tutorial, fault), &["--rate=40"]);
+        let (code, report) = run(&serve(Kind::Tutorial, fault), &["--rate=40", "--dialect=tutorial"]);
         assert_eq!((code, report["faults"][field].as_u64()), (1, Some(1)), "{fault:?}: {report}");
     }
 }

@@ -17,7 +17,7 @@ fn signal(child: &Child, signal: Signal) {
 fn under_load() {
     let server = Server::of(Kind::Tutorial).start();
     let load = ["--rate=500", "--warmup=0s", "--duration=10m", "--url", server.url()];
-    let child = start(&[&["pairs", "--users=4"] as &[&str], &load].concat());
+    let child = start(&[&["pairs", "--users=4", "--dialect=tutorial"] as &[&str], &load].concat());
     server.wait_for(200);
     signal(&child, Signal::INT);
     let outcome = finish(child);
@@ -87,7 +87,7 @@ fn and_the_server_outlives_the_last_look_at_it() {
     let spawn = format!("bash -c \"{script}\"");
     let child = Command::new(env!("CARGO_BIN_EXE_longwire-bench"))
         .args(["pairs", "--users=2", "--rate=500", "--warmup=0s", "--duration=10m", "--core=any", "--json"])
-        .args(["--server-core=any", "--spawn", &spawn])
+        .args(["--server-core=any", "--dialect=tutorial", "--spawn", &spawn])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -9,9 +9,9 @@ const MS: Duration = Duration::from_millis(1);
 
 /// The workloads that measure latency, with a handful of connections.
 const WORKLOADS: [(Kind, &[&str]); 4] = [
-    (Kind::Tutorial, &["pairs", "--users=4"]),
+    (Kind::Tutorial, &["pairs", "--users=4", "--dialect=tutorial"]),
     (Kind::Longwire, &["group", "--members=4", "--dialect=longwire"]),
-    (Kind::Tutorial, &["groups", "--groups=2", "--members=4", "--groups-per-user=1"]),
+    (Kind::Tutorial, &["groups", "--groups=2", "--members=4", "--groups-per-user=1", "--dialect=tutorial"]),
     (Kind::Echo, &["echo", "--connections=4"]),
 ];
 

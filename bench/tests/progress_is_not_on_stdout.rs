@@ -7,8 +7,9 @@ use common::{Kind, Outcome, Server, run};
 /// Longer than the time between two lines.
 fn long(more: &[&str]) -> Outcome {
     let server = Server::of(Kind::Tutorial).start();
-    let load = ["pairs", "--users=2", "--rate=200", "--warmup=0s", "--duration=6s", "--url", server.url()];
-    let outcome = run(&[&load, more].concat());
+    let pairs = ["pairs", "--users=2", "--dialect=tutorial"];
+    let load = ["--rate=200", "--warmup=0s", "--duration=6s", "--url", server.url()];
+    let outcome = run(&[&pairs as &[&str], &load, more].concat());
     // That all of stdout is one report is what reading it has shown.
     assert_eq!(outcome.code, 0, "{outcome:?}");
     assert!(outcome.count("deliveries") > 1_000, "{outcome:?}");

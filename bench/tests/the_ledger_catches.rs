@@ -9,7 +9,7 @@ const AT: [usize; 5] = [20, 31, 47, 64, 90];
 
 /// How a workload is run so that many messages are under way, and none of them is the last.
 const WORKLOADS: [(Kind, &[&str]); 6] = [
-    (Kind::Tutorial, &["pairs", "--users=4"]),
+    (Kind::Tutorial, &["pairs", "--users=4", "--dialect=tutorial"]),
     (Kind::Longwire, &["pairs", "--users=4", "--dialect=longwire", "--ids", "--threads=2"]),
     (Kind::Longwire, &["group", "--members=4", "--dialect=longwire", "--ids", "--threads=2"]),
     (
@@ -96,7 +96,7 @@ fn a_message_for_someone_else() {
 #[test]
 fn a_copy_for_someone_else() {
     let beside: [(Kind, &[&str]); 3] = [
-        (Kind::Tutorial, &["pairs", "--users=2", "--idle=4"]),
+        (Kind::Tutorial, &["pairs", "--users=2", "--idle=4", "--dialect=tutorial"]),
         (Kind::Longwire, &["churn", "--users=2", "--connections=20", "--churn-rate=1", "--dialect=longwire"]),
         (Kind::Longwire, &["storm", "--users=2", "--connections=4", "--rounds=1", "--dialect=longwire"]),
     ];

@@ -37,10 +37,10 @@ fn even(times: &[u64], counted: u64, outcome: &Outcome) {
 #[test]
 fn even_gaps_over_all_threads_and_senders() {
     for (kind, workload) in [
-        (Kind::Tutorial, &["pairs", "--users=4", "--threads=1"] as &[&str]),
-        (Kind::Tutorial, &["pairs", "--users=4", "--threads=2"]),
+        (Kind::Tutorial, &["pairs", "--users=4", "--threads=1", "--dialect=tutorial"] as &[&str]),
+        (Kind::Tutorial, &["pairs", "--users=4", "--threads=2", "--dialect=tutorial"]),
         (Kind::Echo, &["echo", "--connections=4", "--threads=2"]),
-        (Kind::Tutorial, &["group", "--members=3", "--threads=2"]),
+        (Kind::Tutorial, &["group", "--members=3", "--threads=2", "--dialect=tutorial"]),
     ] {
         let server = Server::of(kind).start();
         let outcome = run(&[workload, &LOAD, &["--url", server.url()]].concat());
@@ -65,8 +65,8 @@ fn even_gaps_over_all_threads_and_senders() {
 fn a_server_that_reads_nothing_for_a_second_slows_nothing() {
     // Some of it stays in the sockets' buffers, the rest with the generator: 8 MB in that second.
     let server = Server::of(Kind::Tutorial).deaf(20, Duration::from_secs(1)).start();
-    let more = ["pairs", "--users=4", "--payload=16384", "--drain=10s", "--url", server.url()];
-    let outcome = run(&[&more as &[&str], &LOAD].concat());
+    let more = ["--payload=16384", "--drain=10s", "--dialect=tutorial", "--url", server.url()];
+    let outcome = run(&[&["pairs", "--users=4"] as &[&str], &more, &LOAD].concat());
     assert_eq!(outcome.code, 0, "{outcome:?}");
     even(&times(&server), 250, &outcome);
     // What was meant to leave while it slept waited for it to wake.
@@ -101,7 +101,7 @@ fn exponential_gaps_follow_the_rate_and_the_seed() {
 fn a_generator_that_was_stopped_knows_it() {
     let server = Server::of(Kind::Tutorial).start();
     let load = ["--rate=500", "--warmup=100ms", "--duration=2s", "--url", server.url()];
-    let child = start(&[&["pairs", "--users=4"] as &[&str], &load].concat());
+    let child = start(&[&["pairs", "--users=4", "--dialect=tutorial"] as &[&str], &load].concat());
     let pid = Pid::from_child(&child);
     // Within the time that counts.
     server.wait_for(MESSAGES / 3);

@@ -46,7 +46,7 @@ fn ids_are_acked_and_counted() {
 fn an_open_loop_sends_its_rate_and_says_its_lag() {
     let url = serve(Kind::Tutorial, Fault::None);
     for more in [&["--users=4", "--rate=1000"] as &[&str], &["--users=4", "--rate=1000", "--poisson"]] {
-        let (code, report) = run("pairs", &url, more);
+        let (code, report) = run("pairs", &url, &[more, &["--dialect=tutorial"]].concat());
         assert_eq!(code, 0, "{report}");
         let messages = count(&report["latency_us"], "count");
         assert!((250..=550).contains(&messages), "{messages} of 400 in {report}");
@@ -64,7 +64,8 @@ fn a_group_reaches_everyone_but_its_publisher() {
         assert_eq!(code, 0, "{report}");
         assert!(count(&report, "deliveries") > 50, "{report}");
     }
-    let (code, report) = run("group", &serve(Kind::Tutorial, Fault::None), &["--members=5", "--in-flight=3"]);
+    let url = serve(Kind::Tutorial, Fault::None);
+    let (code, report) = run("group", &url, &["--members=5", "--in-flight=3", "--dialect=tutorial"]);
     assert_eq!(code, 0, "{report}");
 }
 
@@ -74,12 +75,12 @@ fn what_is_lost_doubled_or_swapped_ends_with_1() {
         [(Fault::Drop, "lost"), (Fault::Duplicate, "duplicated"), (Fault::Swap, "reordered")]
     {
         let url = serve(Kind::Tutorial, fault);
-        let (code, report) = run("pairs", &url, &["--users=2", "--in-flight=4"]);
+        let (code, report) = run("pairs", &url, &["--users=2", "--in-flight=4", "--dialect=tutorial"]);
         assert_eq!(code, 1, "{fault:?}: {report}");
         assert_eq!(count(&report["faults"], field), 1, "{fault:?}: {report}");
     }
     let url = serve(Kind::Tutorial, Fault::Close);
-    let (code, report) = run("pairs", &url, &["--users=4"]);
+    let (code, report) = run("pairs", &url, &["--users=4", "--dialect=tutorial"]);
     assert_eq!((code, count(&report, "failed_connections")), (1, 1), "{report}");
 }
 
@@ -107,12 +108,26 @@ fn idle_connections_are_held_and_weighed() {
 
 #[test]
 fn broadcasts_fall_into_every_other_slice() {
-    let url = serve(Kind::Tutorial, Fault::None);
-    let (code, report) = run("broadcast", &url, &["--connections=20", "--every=50ms", "--rate=500"]);
+    for (kind, dialect) in [(Kind::Tutorial, "--dialect=tutorial"), (Kind::Longwire, "--dialect=longwire")] {
+        let url = serve(kind, Fault::None);
+        let (code, report) =
+            run("broadcast", &url, &["--connections=20", "--every=50ms", "--rate=500", dialect]);
+        assert_eq!(code, 0, "{report}");
+        let disturbed = &report["disturbed"];
+        assert!(count(disturbed, "broadcasts") >= 2, "{report}");
+        assert_eq!(count(disturbed, "broadcast_deliveries"), count(disturbed, "broadcasts") * 19);
+    }
+}
+
+/// A first run, with no more than where the server is, is one against Longwire.
+#[test]
+fn longwires_dialect_needs_no_name() {
+    let url = serve(Kind::Longwire, Fault::None);
+    let idle = ["idle", "--connections=30", "--hold=200ms", "--settle=10ms", "--core=any", "--url", &url];
+    let (code, report, said) = bench(&idle);
+    assert_eq!(code, 0, "{said} {report}");
+    let (code, report) = run("echo", &serve(Kind::Echo, Fault::None), &["--connections=2"]);
     assert_eq!(code, 0, "{report}");
-    let disturbed = &report["disturbed"];
-    assert!(count(disturbed, "broadcasts") >= 2, "{report}");
-    assert_eq!(count(disturbed, "broadcast_deliveries"), count(disturbed, "broadcasts") * 19);
 }
 
 #[test]

@@ -28,7 +28,8 @@ pub(crate) struct VersusArgs {
     ///
     /// NAME is one of longwire, tokio, ws, socketio, nchan, and the floors longwire-echo and tcp-echo (with `echo` only). NAME=OTHER gives
     /// one of them another name, NAME=ws://HOST:PORT/[,pid=PID][,dialect=NAME] takes a server that is running, and NAME="COMMAND {port}" is
-    /// started as --spawn starts it. Without any: all by name that are there.
+    /// started as --spawn starts it. Those two are taken to speak the tutorial's dialect, as longwire, tokio and ws do here, unless dialect=,
+    /// --with or a --dialect behind the -- says otherwise. Without any: all by name that are there.
     #[arg(long = "target", value_name = "NAME[=WHAT]", value_parser = Wanted::parse)]
     targets: Vec<Wanted>,
     /// Options of the workload for one target only: --with "longwire=--ids --dialect longwire"

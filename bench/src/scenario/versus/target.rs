@@ -3,6 +3,10 @@ use super::peers::{Peer, Places};
 use anyhow::{Context, bail, ensure};
 use std::fmt;
 
+/// What a server speaks that the registry does not know, unless it is said: what most of those speak that it knows, so
+/// that all do the same work.
+const DIALECT: &str = "tutorial";
+
 /// A `--target` as it was typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wanted {
@@ -78,6 +82,9 @@ fn running(text: &str) -> anyhow::Result<Vec<String>> {
         };
         options.extend(option.map(str::to_owned));
     }
+    if !options.iter().any(|option| option == "--dialect") {
+        options.extend(["--dialect", DIALECT].map(str::to_owned));
+    }
     Ok(options)
 }
 
@@ -136,7 +143,9 @@ impl Target {
         let mut words = head.to_vec();
         match &self.server {
             Server::Running(options) => words.extend_from_slice(options),
-            Server::Command(command) => words.extend(["--spawn".to_owned(), command.clone()]),
+            Server::Command(command) => {
+                words.extend(["--spawn", command, "--dialect", DIALECT].map(str::to_owned));
+            }
             Server::Peer(peer) if echo => {
                 words.extend(["--spawn".to_owned(), peer.echo.clone()?]);
                 words.extend(peer.echo_options.split_whitespace().map(str::to_owned));
@@ -174,7 +183,10 @@ mod tests {
 
     #[test]
     fn a_running_server_is_reached_by_its_address() {
-        assert_eq!(target("swoole=ws://127.0.0.1:9501/", false).unwrap(), ["--url", "ws://127.0.0.1:9501/"]);
+        assert_eq!(
+            target("swoole=ws://127.0.0.1:9501/", false).unwrap(),
+            ["--url", "ws://127.0.0.1:9501/", "--dialect", "tutorial"]
+        );
         assert_eq!(
             target("mine=ws://h:1/x,pid=7,dialect=socketio", true).unwrap(),
             ["--url", "ws://h:1/x", "--server-pid", "7", "--dialect", "socketio"]
@@ -185,7 +197,7 @@ mod tests {
     fn a_command_is_started() {
         assert_eq!(
             target("mine=./server --port={port}", false).unwrap(),
-            ["--spawn", "./server --port={port}"]
+            ["--spawn", "./server --port={port}", "--dialect", "tutorial"]
         );
     }
 

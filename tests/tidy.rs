@@ -28,7 +28,11 @@ const HOUSE: &[(&str, &[&str], &[&str])] = &[
     ("metrics", &["ids"], &["hdrhistogram"]),
     ("settings", &["ids"], &["clap", "humantime", "strsim", "toml"]),
     ("auth", &["claims", "clock", "ids"], &["jsonwebtoken", "serde"]),
-    ("tune", &["ids::PARTITIONS", "limits::RING_SLOTS_MAX", "net::capacity"], &["serde"]),
+    (
+        "tune",
+        &["ids::PARTITIONS", "limits::ACCEPT_BACKLOG", "limits::RING_SLOTS_MAX", "net::capacity"],
+        &["serde"],
+    ),
     ("admin", &["ids", "metrics", "settings"], &["axum", "prometheus_client", "tokio"]),
     (
         "wire",

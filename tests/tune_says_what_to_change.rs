@@ -21,7 +21,7 @@ const CASES: &[Case] = &[
         "kernel.io_uring_disabled",
         &[("proc/sys/kernel/io_uring_disabled", "2")],
         Change,
-        "kernel.io_uring_disabled='0'",
+        "kernel.io_uring_disabled=1",
     ),
     ("kernel.io_uring_disabled", &[("proc/sys/kernel/io_uring_disabled", "1")], Consider, "io_uring_group"),
     ("seccomp", &[("proc/self/status", "Seccomp:\t2\nCpus_allowed_list:\t0-3")], CannotTell, "mode 2"),
@@ -123,7 +123,7 @@ const CASES: &[Case] = &[
         Consider,
         "vm.min_free_kbytes='671088'",
     ),
-    ("vm.overcommit_memory", &[("proc/sys/vm/overcommit_memory", "2")], Change, "vm.overcommit_memory='0'"),
+    ("vm.overcommit_memory", &[("proc/sys/vm/overcommit_memory", "2")], Change, "vm.overcommit_memory=0"),
     (
         "transparent_hugepage",
         &[("sys/kernel/mm/transparent_hugepage/enabled", "[always] madvise never")],

@@ -56,17 +56,23 @@ pub fn apply(facts: &Facts, rows: &[Row], rehearsal: bool) -> Vec<Applied> {
 }
 
 fn set_all(facts: &Facts, paths: &[String], value: &str) -> Outcome {
-    for path in paths {
-        if let Err(error) = set(&facts.path(path), value) {
-            return Outcome::Refused(format!("/{path}: {error}"));
-        }
-        // The kernel may take a value and make another one of it; a mask or a choice comes back in a form of its own.
-        let now = facts.text(path).map(|text| goal::single_blanks(&text)).unwrap_or_default();
-        if path.starts_with("proc/sys/") && now != value {
-            return Outcome::Refused(format!("/{path}: the kernel made it {now}"));
-        }
+    // Each is tried, so that what is told is what the machine has become.
+    let refused: Vec<String> = paths.iter().filter_map(|path| refusal(facts, path, value)).collect();
+    match (refused.len(), paths.len()) {
+        (0, _) => Outcome::Set,
+        (1, 1) => Outcome::Refused(refused.concat()),
+        (some, all) => Outcome::Refused(format!("{some} of {all}: {}", refused.join(", "))),
     }
-    Outcome::Set
+}
+
+/// Sets one file; why it could not be.
+fn refusal(facts: &Facts, path: &str, value: &str) -> Option<String> {
+    if let Err(error) = set(&facts.path(path), value) {
+        return Some(format!("/{path}: {error}"));
+    }
+    // The kernel may take a value and make another one of it; a mask or a choice comes back in a form of its own.
+    let now = facts.text(path).map(|text| goal::single_blanks(&text)).unwrap_or_default();
+    (path.starts_with("proc/sys/") && now != value).then(|| format!("/{path}: the kernel made it {now}"))
 }
 
 fn set(path: &Path, value: &str) -> io::Result<()> {

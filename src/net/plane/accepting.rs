@@ -40,10 +40,12 @@ impl Plane {
     fn arm_accept(&mut self) {
         let Some(listener) = &mut self.listener else { return };
         (self.accepts, self.accept_stops) = (0, false);
-        self.accepting = self.rings.iter().position(|ring| ring.used() < ring.fill());
-        match self.accepting {
-            Some(ring) => match listener.open() {
-                Ok(()) => self.ask_for_more(ring),
+        let found =
+            (0..self.rings.len()).map(|ring| (ring, self.rings[ring].room())).find(|(_, room)| *room > 0);
+        self.accepting = found.map(|(ring, _)| ring);
+        match found {
+            Some((ring, room)) => match listener.open() {
+                Ok(()) => self.ask_for_more(ring, room),
                 Err(_) => self.accepting = None,
             },
             // With SO_REUSEPORT an open socket would go on getting its share of the connections.
@@ -52,22 +54,21 @@ impl Plane {
     }
 
     /// One accept that goes on by itself where the table has room for all who may be waiting; near its end single ones,
-    /// since the kernel takes a connection from the queue first, and drops it when the table has no slot for it.
-    fn ask_for_more(&mut self, ring: usize) {
-        let Some((listener, backlog)) = self.listener.as_ref().map(|l| (l.as_raw_fd(), l.backlog())) else {
-            return;
-        };
+    /// since the kernel takes a connection from the queue first, and drops it when the table has no slot for it. (The room
+    /// is looked at once: other shards take of it too, and a look that finds none would leave nothing armed.)
+    fn ask_for_more(&mut self, ring: usize, room: u32) {
+        let Some(listener) = &self.listener else { return };
+        let (fd, backlog) = (listener.as_raw_fd(), listener.backlog());
         let ring = &mut self.rings[ring];
-        let room = ring.fill().saturating_sub(ring.used());
         if room > backlog {
             if self.accepts == 0 {
-                ring.accept(listener);
+                ring.accept(fd);
                 (self.accepts, self.accept_goes_on) = (1, true);
             }
             return;
         }
         while self.accepts < room.min(ACCEPTS_AT_ONCE) {
-            ring.accept_one(listener);
+            ring.accept_one(fd);
             (self.accepts, self.accept_goes_on) = (self.accepts + 1, false);
         }
     }
@@ -88,19 +89,18 @@ impl Plane {
             return;
         }
         self.accepts -= u32::from(!completion.more);
-        let room = self.rings[ring].fill().saturating_sub(self.rings[ring].used());
-        if self.accepts == 0 && (room == 0 || self.accept_stops) {
+        let room = self.rings[ring].room();
+        let backlog = self.listener.as_ref().map_or(0, Listener::backlog);
+        if self.accepts == 0 {
             self.arm_accept();
-        } else if room == 0
-            || (self.accept_goes_on && self.listener.as_ref().is_some_and(|l| room <= l.backlog()))
-        {
+        } else if room == 0 || (self.accept_goes_on && room <= backlog) {
             // What follows is armed with the last completion of what is ended here, not before: while both wait on the
             // listener, the kernel may spend the one wake-up of a new connection on the accept that is being cancelled.
             if !std::mem::replace(&mut self.accept_stops, true) {
                 self.rings[ring].stop_accepting();
             }
         } else if !self.accept_stops {
-            self.ask_for_more(ring);
+            self.ask_for_more(ring, room);
         }
     }
 

@@ -153,6 +153,11 @@ impl Ring {
         self.fill
     }
 
+    /// Descriptors it takes yet before the next ring's turn.
+    pub fn room(&self) -> u32 {
+        self.fill.saturating_sub(self.used())
+    }
+
     /// System calls made since the last question.
     pub fn take_enters(&mut self) -> u64 {
         std::mem::take(&mut self.enters)
@@ -210,6 +215,11 @@ impl Ring {
     /// As [`Ring::turn`].
     pub fn submit(&mut self) -> io::Result<()> {
         if self.uring.submission().is_empty() { Ok(()) } else { self.enter() }
+    }
+
+    /// Whether the kernel has taken everything that was queued.
+    pub fn all_submitted(&mut self) -> bool {
+        self.uring.submission().is_empty()
     }
 
     fn enter(&mut self) -> io::Result<()> {

@@ -1,9 +1,9 @@
 //! How many connections may arrive at once. Knows how the kernel queues them.
 
 use super::{Finding, Machine, UNREADABLE};
+use crate::limits::ACCEPT_BACKLOG;
 
-/// What the server asks for in listen(2); the kernel clamps it to `somaxconn`.
-const BACKLOG: u64 = 65_535;
+const BACKLOG: u64 = ACCEPT_BACKLOG as u64;
 /// Connections above which many may come back at once (number).
 const MANY: u64 = 50_000;
 

@@ -39,9 +39,14 @@ pub(super) fn io_uring(machine: &Machine) -> Finding {
             "only the group kernel.io_uring_group and root may use io_uring: the server must be one of them",
         )
         .sysctl(KEY, 0),
-        Some(now) => {
-            Finding::change(now, 0, "nobody may use io_uring: the server does not start").sysctl(KEY, 0)
-        }
+        // Somebody decided that: `--apply` must not undo it.
+        Some(now) => Finding::change(now, 1, "nobody may use io_uring: the server does not start").fix(
+            Fix::ByHand(
+                "if this machine's policy allows it: sysctl -w kernel.io_uring_disabled=1, and kernel.io_uring_group to a \
+                 group of the server's user"
+                    .into(),
+            ),
+        ),
     }
 }
 

@@ -31,11 +31,17 @@ pub(crate) const SOURCES_MAX: usize = 4096;
 /// Source addresses used when none were named and one is not enough: 1.5 million connections on this machine.
 pub(crate) const SOURCES_DEFAULT: usize = 128;
 
+/// Bytes of half frames kept in one thread; past it the connection that brings more is ended.
+pub(crate) const CARRIED_BYTES: usize = 64 << 20;
+
 /// Completions handled between two looks at the schedule.
 pub(crate) const BATCH: usize = 256;
 
-/// Receive buffers of a ring, a power of two: what arrives is handled at once.
-pub(crate) const RECV_BUFFERS: u16 = 128;
+/// Receive buffers of all rings of a thread together, of one ring at least, and of one ring at most (powers of two; 2 KiB
+/// each): few rings have many connections at work, many rings have connections at rest.
+pub(crate) const RECV_BUFFERS: usize = 8192;
+pub(crate) const RECV_BUFFERS_MIN: usize = 128;
+pub(crate) const RECV_BUFFERS_MAX: usize = 1024;
 
 /// Files that are open beside the direct descriptors, which count against a limit of the same size.
 pub(crate) const SLOTS_SPARE: u64 = 16;

@@ -23,8 +23,12 @@ pub(super) enum Armed {
     Nothing,
     /// A poll: 600 kernel bytes less than a receive.
     Poll,
-    /// One receive.
+    /// Nothing yet: it has bytes, and waits for its turn to receive them.
+    Queued,
+    /// One receive, of bytes that may be long in coming.
     Once,
+    /// One receive, of bytes that are there.
+    Taking,
     /// A receive that goes on.
     Stream,
 }
@@ -33,9 +37,9 @@ impl Armed {
     /// The operation that is under way.
     pub(super) fn op(self) -> Option<Op> {
         match self {
-            Self::Nothing => None,
+            Self::Nothing | Self::Queued => None,
             Self::Poll => Some(Op::Poll),
-            Self::Once | Self::Stream => Some(Op::Recv),
+            Self::Once | Self::Taking | Self::Stream => Some(Op::Recv),
         }
     }
 }
@@ -49,6 +53,8 @@ pub(super) struct Conn {
     pub(super) paused: bool,
     /// How many messages came in short succession, up to a bound.
     pub(super) streak: u8,
+    /// It is in the list of those whose receive goes on by itself.
+    pub(super) listed: bool,
     pub(super) lane: u16,
     pub(super) slot: u32,
     /// What waits to be sent, if anything.
@@ -77,6 +83,7 @@ impl Conn {
             armed: Armed::Nothing,
             paused: false,
             streak: 0,
+            listed: false,
             lane: 0,
             slot: 0,
             out: NONE,

@@ -13,20 +13,29 @@ pub(super) fn dial(server: SocketAddr, source: Option<IpAddr>) -> anyhow::Result
     socket.set_tcp_nodelay(true)?;
     if let Some(source) = source {
         let address = SocketAddr::new(source, 0);
-        socket.bind(&address.into()).with_context(|| format!("binding to {address}"))?;
+        socket.bind(&address.into()).map_err(|error| no_port(error, server, Some(source)))?;
     }
     match socket.connect(&server.into()) {
         Ok(()) => Ok(Ok(socket.into())),
         Err(error) => match Errno::from_io_error(&error) {
             Some(Errno::INPROGRESS) => Ok(Ok(socket.into())),
-            Some(Errno::ADDRNOTAVAIL) => Err(error).with_context(|| {
-                format!(
-                    "no free port towards {server} from {}: give more --source addresses",
-                    source.map_or_else(|| "the default address".into(), |source| source.to_string())
-                )
-            }),
+            Some(Errno::ADDRNOTAVAIL) => Err(no_port(error, server, source)),
             Some(errno) => Ok(Err(End::of_errno(errno.raw_os_error()))),
             None => Err(error).context("connecting"),
         },
     }
+}
+
+/// What to do when a source has no port left: the kernel says so at the bind, or at the connect without one.
+fn no_port(error: std::io::Error, server: SocketAddr, source: Option<IpAddr>) -> anyhow::Error {
+    let from = source.map_or_else(|| "the default address".into(), |source| source.to_string());
+    let what = match Errno::from_io_error(&error) {
+        Some(Errno::ADDRINUSE) => {
+            format!("no free port from {from} to {server}: give more --source addresses")
+        }
+        _ => format!(
+            "{from} cannot reach {server}: is it an address of this machine with free ports? (--source)"
+        ),
+    };
+    anyhow::Error::new(error).context(what)
 }

@@ -1,4 +1,5 @@
 //! The connections of one thread as drivers see them. Knows no workload, and no bytes but frames.
+use super::carry::Carries;
 use super::conn::{Armed, Conn, State};
 use super::lane::Lane;
 use super::outbox::Outbox;
@@ -18,7 +19,7 @@ pub(crate) struct Io<'a> {
     pub(super) conns: Vec<Conn>,
     pub(super) lanes: Vec<Lane>,
     pub(super) outboxes: Pool<Outbox>,
-    pub(super) carries: Pool<Vec<u8>>,
+    pub(super) carries: Carries,
     pub(super) pieces: Pieces,
     /// Bytes that wait in all outboxes.
     held: usize,
@@ -43,7 +44,7 @@ impl<'a> Io<'a> {
             conns: vec![Conn::away(); count],
             lanes: Vec::new(),
             outboxes: Pool::default(),
-            carries: Pool::default(),
+            carries: Carries::default(),
             pieces: Pieces::default(),
             held: 0,
             unsent: Vec::new(),
@@ -83,13 +84,16 @@ impl<'a> Io<'a> {
         let at = self.base + conn;
         if self.conns[at].state == State::Open {
             self.control_frame(at, frame::CLOSE, &1000_u16.to_be_bytes());
-            self.conns[at].state = State::Closing;
+            // What waits may have been too much already.
+            if self.conns[at].state == State::Open {
+                self.conns[at].state = State::Closing;
+            }
         } else {
             self.end(at, End::Asked);
         }
     }
 
-    /// Closes the socket at once, as a machine that vanishes from the net would.
+    /// Closes the socket at once, without a close frame: the server sees the end of the stream, or a reset.
     pub(crate) fn cut(&mut self, conn: ConnId) {
         self.end(self.base + conn, End::Asked);
     }
@@ -203,13 +207,32 @@ impl<'a> Io<'a> {
         }
     }
 
-    /// Receives what a poll has announced.
-    pub(super) fn receive(&mut self, at: usize) {
+    /// Notes that a connection has bytes; they are received in its turn.
+    pub(super) fn has_bytes(&mut self, at: usize) {
         let conn = &mut self.conns[at];
         if conn.lives() && !conn.paused {
-            let ring = &mut self.lanes[usize::from(conn.lane)].ring;
-            ring.recv(conn.slot, false, token(Op::Recv, number(at)));
-            conn.armed = Armed::Once;
+            conn.armed = Armed::Queued;
+            self.lanes[usize::from(conn.lane)].has_bytes(number(at));
+        }
+    }
+
+    /// Receives from connections that have bytes, as many as there are buffers for.
+    pub(super) fn start_receives(&mut self) {
+        for (number, lane) in self.lanes.iter_mut().enumerate() {
+            while let Some(at) = lane.next_ready() {
+                let conn = &mut self.conns[at as usize];
+                // It may have ended since, and even be open again elsewhere.
+                if conn.armed != Armed::Queued || usize::from(conn.lane) != number {
+                    continue;
+                }
+                if conn.paused {
+                    conn.armed = Armed::Nothing;
+                    continue;
+                }
+                lane.ring.recv(conn.slot, false, token(Op::Recv, at));
+                lane.receives(true);
+                conn.armed = Armed::Taking;
+            }
         }
     }
 
@@ -237,12 +260,14 @@ impl<'a> Io<'a> {
         let tokens = under_way.map(|op| token(op, number(at)));
         self.lanes[usize::from(conn.lane)].close(conn.slot, tokens);
         if conn.carry != NONE {
-            self.carries.get(conn.carry).clear();
-            self.carries.give_back(conn.carry);
+            self.carries.forget(conn.carry);
         }
         self.pieces.forget(at);
         let conn = &mut self.conns[at];
         (conn.state, conn.carry, conn.paused) = (State::Ended, NONE, false);
+        if conn.armed == Armed::Queued {
+            conn.armed = Armed::Nothing;
+        }
         if conn.out != NONE && !sending {
             let outbox = self.outboxes.get(conn.out);
             self.held -= outbox.held();

@@ -4,6 +4,7 @@
 //! turns bytes into messages; a [`Driver`] decides what is sent. A connection at rest waits by a poll, which costs the
 //! kernel 600 bytes less than a receive; a busy one has a receive that goes on by itself.
 mod beside;
+mod carry;
 mod conn;
 mod dial;
 mod end;

@@ -5,7 +5,10 @@ use super::lane::Lane;
 use super::pool::NONE;
 use super::{After, Driver, End, Next, Plan, dial, upgrade};
 use crate::control::{Control, Tallies};
-use crate::limits::{BATCH, DEMOTE_MAX, NAP_NS, OPENING_MAX, READ_BYTES, RECV_BUFFERS, SLOTS_SPARE, SPIN_NS};
+use crate::limits::{
+    BATCH, DEMOTE_MAX, NAP_NS, OPENING_MAX, READ_BYTES, RECV_BUFFERS, RECV_BUFFERS_MAX, RECV_BUFFERS_MIN,
+    SLOTS_SPARE, SPIN_NS,
+};
 use crate::wire::frame;
 use anyhow::Context;
 use longwire::net::ring::{Completion, Op};
@@ -61,6 +64,7 @@ impl<'a> Engine<'a> {
             }
             self.io.start_sends();
             let busy = self.reap(driver)?;
+            self.io.start_receives();
             self.tell_ends(driver);
             self.io.start_sends();
             if next == Next::Spin {
@@ -102,12 +106,15 @@ impl<'a> Engine<'a> {
             Some(Op::Poll) => {
                 self.io.conns[at].armed = Armed::Nothing;
                 // Errors and ends are the receive's to tell.
-                self.io.receive(at);
+                self.io.has_bytes(at);
                 self.io.settle(at);
             }
             Some(Op::Recv) => {
                 if !completion.more {
-                    self.io.conns[at].armed = Armed::Nothing;
+                    let before = std::mem::replace(&mut self.io.conns[at].armed, Armed::Nothing);
+                    if before == Armed::Taking {
+                        self.io.lanes[usize::from(lane)].receives(false);
+                    }
                 }
                 self.received(driver, lane, at, completion, result);
                 self.rearm(at);
@@ -126,13 +133,11 @@ impl<'a> Engine<'a> {
         completion: &Completion,
         result: Result<usize, i32>,
     ) {
-        const AGAIN: [i32; 3] = [
-            rustix::io::Errno::NOBUFS.raw_os_error(),
-            rustix::io::Errno::CANCELED.raw_os_error(),
-            rustix::io::Errno::INTR.raw_os_error(),
-        ];
+        const AGAIN: [i32; 2] =
+            [rustix::io::Errno::CANCELED.raw_os_error(), rustix::io::Errno::INTR.raw_os_error()];
         match result {
             Ok(0) => self.io.end(at, End::Eof),
+            Err(errno) if errno == rustix::io::Errno::NOBUFS.raw_os_error() => self.io.has_bytes(at),
             Err(errno) if AGAIN.contains(&errno) => {}
             Err(errno) => self.io.end(at, End::of_errno(errno)),
             Ok(_) => {}
@@ -147,9 +152,9 @@ impl<'a> Engine<'a> {
     }
 
     fn rearm(&mut self, at: usize) {
-        let before = self.io.conns[at].armed;
         self.io.arm(at);
-        if before == Armed::Nothing && self.io.conns[at].armed == Armed::Stream {
+        let conn = &mut self.io.conns[at];
+        if conn.armed == Armed::Stream && !std::mem::replace(&mut conn.listed, true) {
             self.streams.push_back(number(at));
         }
     }
@@ -160,7 +165,7 @@ impl<'a> Engine<'a> {
         let used = if carry == NONE {
             self.take(driver, at, bytes, now)
         } else {
-            let mut kept = std::mem::take(self.io.carries.get(carry));
+            let mut kept = self.io.carries.lend(carry);
             kept.extend_from_slice(bytes);
             let used = self.take(driver, at, &kept, now);
             if let Ok(used) = used {
@@ -168,10 +173,10 @@ impl<'a> Engine<'a> {
             }
             // The connection may have ended meanwhile, and given its place for kept bytes back.
             if self.io.conns[at].carry == carry {
-                let empty = kept.is_empty();
-                *self.io.carries.get(carry) = kept;
-                if empty {
-                    self.io.carries.give_back(carry);
+                let whole = kept.is_empty();
+                self.io.carries.put_back(carry, kept);
+                if whole {
+                    self.io.carries.forget(carry);
                     self.io.conns[at].carry = NONE;
                 }
             }
@@ -180,11 +185,13 @@ impl<'a> Engine<'a> {
         match used {
             Err(end) => self.io.end(at, end),
             Ok(used) if used < bytes.len() && self.io.conns[at].lives() => {
-                let carry = self.io.carries.take();
-                self.io.carries.get(carry).extend_from_slice(&bytes[used..]);
+                let carry = self.io.carries.begin(&bytes[used..]);
                 self.io.conns[at].carry = carry;
             }
             Ok(_) => {}
+        }
+        if self.io.carries.too_many() && self.io.conns[at].carry != NONE {
+            self.io.end(at, End::Protocol("too much in half frames".into()));
         }
     }
 
@@ -293,7 +300,8 @@ impl<'a> Engine<'a> {
         let slot = self.io.lanes[lane].install(socket.as_fd()).context("a direct descriptor")?;
         let slot = slot.context("a lane with room has a slot")?;
         let lane = u16::try_from(lane).context("too many rings in one thread")?;
-        self.io.conns[at] = Conn { state: State::Upgrading, lane, slot, ..Conn::away() };
+        let listed = self.io.conns[at].listed;
+        self.io.conns[at] = Conn { state: State::Upgrading, lane, slot, listed, ..Conn::away() };
         self.io.upgrading += 1;
         if self.plan.tcp.is_some() {
             self.opened(driver, at);
@@ -312,7 +320,10 @@ impl<'a> Engine<'a> {
         if let Some(at) = self.io.lanes.iter().rposition(Lane::has_room) {
             return Ok(at);
         }
-        let lane = Lane::new(self.slots, RECV_BUFFERS, self.io.control.bell(self.plan.thread).as_raw_fd())?;
+        let lanes = self.plan.count.div_ceil(self.slots as usize).max(1);
+        let buffers = (RECV_BUFFERS / lanes).next_power_of_two().clamp(RECV_BUFFERS_MIN, RECV_BUFFERS_MAX);
+        let buffers = u16::try_from(buffers).unwrap_or(u16::MAX / 2 + 1);
+        let lane = Lane::new(self.slots, buffers, self.io.control.bell(self.plan.thread).as_raw_fd())?;
         self.io.lanes.push(lane);
         Ok(self.io.lanes.len() - 1)
     }
@@ -327,6 +338,7 @@ impl<'a> Engine<'a> {
         for _ in 0..self.streams.len().min(DEMOTE_MAX) {
             let Some(at) = self.streams.pop_front() else { break };
             let conn = &mut self.io.conns[at as usize];
+            conn.listed = conn.armed == Armed::Stream && !conn.silent(tick);
             if conn.armed != Armed::Stream {
                 continue;
             }

@@ -2,8 +2,8 @@
 //!
 //! The `sh` blocks are run from top to bottom in one new folder, with free ports in place of those on the page. Two commands
 //! build first and are run by what they would have built: `cargo run --release --` is the binary under test, as is
-//! `target/release/longwire`; of `tests/run.sh`, which runs this test, only the syntax is checked. A server stays up until
-//! the next one, and must then end well when it is told to. The `console` blocks are a conversation with a real client,
+//! `target/release/longwire`; of `tests/run.sh`, which runs this test, only the syntax is checked. A load test is run as it
+//! stands, but small and short. A server stays up until the next one, and must then end well when it is told to. The `console` blocks are a conversation with a real client,
 //! held by `tests/interop/test_transcripts.py`. A command that is none of these fails.
 
 #[path = "common/process.rs"]
@@ -16,6 +16,10 @@ use std::time::Duration;
 
 /// What builds the binary, and where it is then.
 const BINARIES: [&str; 2] = ["cargo run --release --", "target/release/longwire"];
+/// The load generator, and what makes any of its runs small and short; it leaves the cores to the other tests.
+const BENCH: &str = "target/release/longwire-bench run bench/scenarios/";
+const SMALL: &str =
+    "--users 10 --idle 100 --warmup 100ms --duration 500ms --core any --server-core any --quiet";
 /// Commands that are run as they are.
 const PLAIN: [&str; 2] = ["head -c 32 /dev/urandom | base64 > token.key", "curl -f http://127.0.0.1:9502/"];
 /// The ports of the page: clients, admin.
@@ -82,6 +86,13 @@ impl Reader {
     }
 
     fn run(&mut self, line: &str) {
+        if let Some(scenario) = line.strip_prefix(BENCH) {
+            return self.check(&format!(
+                "'{}' run '{}/bench/scenarios/'{scenario} {SMALL}",
+                bench(),
+                root().display()
+            ));
+        }
         let arguments = BINARIES.iter().find_map(|binary| line.strip_prefix(binary));
         match arguments.map(str::trim_start) {
             Some(serve) if serve.starts_with("serve") || serve.starts_with("echo") => self.serve(serve),
@@ -133,6 +144,17 @@ impl Reader {
             assert_eq!(server.exit_code(Duration::from_secs(20)), Some(0), "{}", server.banner);
         }
     }
+}
+
+/// The load generator beside the binary under test: `cargo test` builds both before it runs any test.
+fn bench() -> String {
+    let path = Path::new(BINARY).with_file_name("longwire-bench");
+    assert!(
+        path.exists(),
+        "{} is not there: cargo build -p longwire-bench with this profile",
+        path.display()
+    );
+    path.display().to_string()
 }
 
 /// Replaces a flag's port by 0, or adds the flag.

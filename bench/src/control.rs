@@ -51,6 +51,8 @@ pub(crate) struct Tallies {
     pub(crate) errors: Tally,
     /// Messages of another run.
     pub(crate) foreign: Tally,
+    /// Heartbeats that the server asked for and got: WebSocket pings, or what its dialect has in their place.
+    pub(crate) pings: Tally,
     /// How often the thread went on without sleeping: its CPU time then says nothing about its load.
     pub(crate) spun: Tally,
     /// Every delivery's latency, and how late every message left, in the whole run.
@@ -72,6 +74,7 @@ pub(crate) struct Control {
     /// Drivers: each says when it is set up, and when nothing of it is on its way. A thread may have several.
     parts: AtomicUsize,
     ready: AtomicUsize,
+    done: AtomicUsize,
     /// Threads that have ended, their connections closed.
     left: AtomicUsize,
     /// Nanoseconds at which the load was ended before its time; 0 while it was not.
@@ -101,6 +104,7 @@ impl Control {
             start: AtomicU64::new(0),
             parts: AtomicUsize::new(0),
             ready: AtomicUsize::new(0),
+            done: AtomicUsize::new(0),
             left: AtomicUsize::new(0),
             stopped: AtomicU64::new(0),
             over: AtomicBool::new(false),
@@ -177,14 +181,24 @@ impl Control {
         self.parts.fetch_add(1, Release);
     }
 
-    /// One driver's connections are signed in; the second time, nothing of it is on its way.
+    /// One driver's connections are signed in.
     pub(crate) fn part_ready(&self) {
         self.ready.fetch_add(1, Release);
     }
 
-    /// Whether all drivers have said so so many times.
-    pub(crate) fn ready(&self, times: usize) -> bool {
-        self.ready.load(Acquire) >= times * self.parts.load(Acquire)
+    /// Nothing of one driver is on its way any more.
+    pub(crate) fn part_done(&self) {
+        self.done.fetch_add(1, Release);
+    }
+
+    /// Whether all drivers' connections are signed in.
+    pub(crate) fn ready(&self) -> bool {
+        self.ready.load(Acquire) >= self.parts.load(Acquire)
+    }
+
+    /// Whether nothing of any driver is on its way any more.
+    pub(crate) fn done(&self) -> bool {
+        self.done.load(Acquire) >= self.parts.load(Acquire)
     }
 
     /// One thread has ended and closed its connections.
@@ -355,6 +369,19 @@ mod tests {
         let idle = Control::new(control.window(), 1, Dialect::named("tutorial").unwrap()).unwrap();
         idle.stop_early();
         assert!(idle.over(), "without a load there is nothing to wait for");
+    }
+
+    #[test]
+    fn a_part_that_is_done_stands_for_no_other_that_is_not_ready() {
+        let control = running(1);
+        (0..2).for_each(|_| control.part_added());
+        control.part_ready();
+        control.part_done();
+        assert_eq!((control.ready(), control.done()), (false, false));
+        control.part_ready();
+        assert_eq!((control.ready(), control.done()), (true, false));
+        control.part_done();
+        assert!(control.done());
     }
 
     #[test]

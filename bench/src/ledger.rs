@@ -16,11 +16,11 @@ pub(crate) struct Stream {
 pub(crate) struct Faults {
     /// Sent and never delivered.
     pub(crate) lost: u64,
-    /// Delivered more than once.
+    /// Delivered more than once, or acked more than once.
     pub(crate) duplicated: u64,
     /// Delivered after a later one.
     pub(crate) reordered: u64,
-    /// Delivered to the wrong receiver; also what was sent in another run.
+    /// Delivered to the wrong receiver, or acked to who did not send it; also what was sent in another run.
     pub(crate) misdelivered: u64,
     /// Delivered with another payload than the one sent, which counts as lost itself.
     #[serde(default)]

@@ -58,6 +58,16 @@ pub(crate) const SPIN_NS: u64 = 100_000;
 /// Kinds of failed connections told apart: a server may close with any code.
 pub(crate) const FAILURE_KINDS_MAX: usize = 32;
 
+/// Milliseconds that a run reads on when all has come, within `--drain`: what comes twice, or to someone else, may come last.
+pub(crate) const LINGER_MS: u64 = 150;
+
+/// Milliseconds before the measured window in which the server's metrics page is asked for; it may take half of what is left.
+pub(crate) const PAGE_MS: u64 = 500;
+
+/// Processes of a server, and generations of them, that are looked at.
+pub(crate) const PROCESSES_MAX: usize = 512;
+pub(crate) const GENERATIONS_MAX: usize = 8;
+
 /// Reasons kept for the report.
 pub(crate) const NOTES_MAX: usize = 8;
 

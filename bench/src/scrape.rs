@@ -4,10 +4,12 @@ use anyhow::{Context, ensure};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How long the page may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the page may take where nothing waits for it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+/// Bytes of the page read at once.
+const PIECE: usize = 64 << 10;
 /// Labels that only say which part of a server counted: their series are added up.
 const PARTS: [&str; 5] = ["core", "shard", "worker", "thread", "cpu"];
 /// Quantiles that are read out of a histogram's buckets.
@@ -22,9 +24,9 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// Asks for the page.
-    pub(crate) fn fetch(url: &str) -> anyhow::Result<Self> {
-        Ok(Self::read(&get(url)?))
+    /// Asks for the page, which has to be there within so much time.
+    pub(crate) fn fetch(url: &str, patience: Duration) -> anyhow::Result<Self> {
+        Ok(Self::read(&get(url, Instant::now() + patience)?))
     }
 
     /// Takes what only grows out of a page: series that end in `_total`, `_count`, `_sum` or `_bucket`.
@@ -137,22 +139,36 @@ fn quantiles(now: &[(f64, f64)], before: &[(f64, f64)]) -> impl Iterator<Item = 
     })
 }
 
-fn get(url: &str) -> anyhow::Result<String> {
+fn get(url: &str, until: Instant) -> anyhow::Result<String> {
     let rest = url.strip_prefix("http://").context("only http:// is spoken here")?;
     let (host, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
     let address = host.to_socket_addrs()?.next().with_context(|| format!("{host} has no address"))?;
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut stream = TcpStream::connect_timeout(&address, left(until)?)?;
+    stream.set_write_timeout(Some(left(until)?))?;
     stream
         .write_all(format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes())?;
-    let mut answer = Vec::new();
-    stream.take(PAGE_BYTES).read_to_end(&mut answer)?;
+    let (mut answer, mut piece) = (Vec::new(), vec![0; PIECE]);
+    while (answer.len() as u64) < PAGE_BYTES {
+        // A page that comes byte by byte takes no longer than one that does not come.
+        stream.set_read_timeout(Some(left(until)?))?;
+        let read = stream.read(&mut piece).context("the page did not come in time")?;
+        if read == 0 {
+            break;
+        }
+        answer.extend_from_slice(&piece[..read]);
+    }
     let answer = String::from_utf8_lossy(&answer);
     let (head, page) = answer.split_once("\r\n\r\n").context("no whole answer")?;
     let status = head.lines().next().unwrap_or_default();
     ensure!(status.split(' ').nth(1) == Some("200"), "{url} answers {status}");
     Ok(page.to_owned())
+}
+
+/// The time left, of which there must be some.
+fn left(until: Instant) -> anyhow::Result<Duration> {
+    let left = until.saturating_duration_since(Instant::now());
+    ensure!(!left.is_zero(), "the page took too long");
+    Ok(left)
 }
 
 #[cfg(test)]
@@ -214,8 +230,23 @@ mod tests {
                 write!(stream, "HTTP/1.0 {status}\r\nx_total 1\r\n\r\na_total 5\n").unwrap();
             }
         });
-        assert_eq!(Page::fetch(&url).unwrap(), Page::read("a_total 5\n"));
-        assert!(Page::fetch(&url).unwrap_err().to_string().contains("404"));
+        assert_eq!(Page::fetch(&url, PATIENCE).unwrap(), Page::read("a_total 5\n"));
+        assert!(Page::fetch(&url, PATIENCE).unwrap_err().to_string().contains("404"));
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn a_page_that_trickles_is_not_waited_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            // Until the other side has left.
+            while stream.write_all(b"a").is_ok() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        assert!(Page::fetch(&url, Duration::from_millis(50)).is_err());
         server.join().unwrap();
     }
 }

@@ -1,5 +1,6 @@
 //! The server under test: found by its URL, or started here, pinned, awaited and ended. Knows no workload.
 use crate::interrupt;
+use crate::procstat;
 use crate::sources::{self, SourceRange};
 use crate::wire::dialect::Dialect;
 use anyhow::{Context, bail, ensure};
@@ -28,7 +29,7 @@ pub(crate) struct TargetArgs {
     /// A running server, e.g. ws://127.0.0.1:9501/
     #[arg(long, conflicts_with = "spawn")]
     url: Option<String>,
-    /// The running server's process, for its CPU time and memory
+    /// The running server's process, for its CPU time and memory, those of its children included
     #[arg(long, requires = "url")]
     server_pid: Option<u32>,
     /// Start this server: `{port}` and `{admin}` become free ports, `{bin}` the folder of this program; without `{port}` it
@@ -72,7 +73,7 @@ pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     pub(crate) path: String,
     pub(crate) pid: Option<u32>,
-    /// Cores it may use, where they are known.
+    /// Cores its process may use, where they are known.
     pub(crate) cores: Option<usize>,
     /// Its Prometheus page.
     pub(crate) metrics: Option<String>,
@@ -87,8 +88,8 @@ impl TargetArgs {
             (_, Some(command)) => self.start(command),
             (Some(url), None) => {
                 let (address, path) = parse_url(url)?;
-                let metrics = self.metrics.clone();
-                Ok(Target { address, path, pid: self.server_pid, cores: None, metrics, server: None })
+                let (metrics, cores) = (self.metrics.clone(), self.server_pid.and_then(procstat::cores));
+                Ok(Target { address, path, pid: self.server_pid, cores, metrics, server: None })
             }
             (None, None) => bail!("which server? --url ws://… or --spawn \"CMD\""),
         }
@@ -114,7 +115,7 @@ impl TargetArgs {
             address,
             path,
             pid: Some(pid),
-            cores: core_list(&self.server_core).map(|cores| cores.len()),
+            cores: procstat::cores(pid),
             metrics: self.metrics.clone().or(follows),
             server: Some(server),
         })
@@ -128,6 +129,12 @@ impl TargetArgs {
     /// Connections that each of `threads` may open a second.
     pub(crate) fn pace(&self, threads: usize) -> Option<f64> {
         self.connect_rate.map(|rate| rate / threads.max(1) as f64)
+    }
+
+    /// How many cores the generator may use: those it is pinned to, or the process's own.
+    pub(crate) fn cores(&self) -> usize {
+        let own = || std::thread::available_parallelism().map_or(1, usize::from);
+        core_list(&self.core).map_or_else(own, |cores| cores.len())
     }
 
     /// Pins the calling thread to the generator's cores.
@@ -260,7 +267,7 @@ fn parse_url(url: &str) -> anyhow::Result<(SocketAddr, String)> {
 }
 
 /// `0,2-3` as numbers; `None` for `any` and what is no list.
-fn core_list(list: &str) -> Option<Vec<usize>> {
+pub(crate) fn core_list(list: &str) -> Option<Vec<usize>> {
     let range = |part: &str| {
         let (from, to) = part.split_once('-').unwrap_or((part, part));
         Some(from.trim().parse::<usize>().ok()?..=to.trim().parse().ok()?)

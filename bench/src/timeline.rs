@@ -167,7 +167,7 @@ impl Counts {
 
 impl Sides {
     fn of(server: Option<u32>) -> Self {
-        Self { server: server.and_then(Sample::of), generator: Sample::of(std::process::id()) }
+        Self { server: server.and_then(Sample::of), generator: Sample::own() }
     }
 }
 

@@ -77,6 +77,16 @@ fn a_doubled_message() {
     caught(Fault::Duplicate, &[("duplicated", 5)]);
 }
 
+/// It comes when everything has come that was waited for.
+#[test]
+fn a_last_message_doubled_later() {
+    at_once(&[WORKLOADS[0], WORKLOADS[5]], |(kind, workload)| {
+        // One delivery for each of the 500 messages a second, warm-up included.
+        let server = Server::of(*kind).wrong(Fault::DuplicateLate, &[299]).start();
+        expect(&load(workload, &server), &format!("{workload:?}"), &[("duplicated", 1)]);
+    });
+}
+
 #[test]
 fn swapped_messages() {
     caught(Fault::Swap, &[("reordered", 5)]);
@@ -153,6 +163,23 @@ fn a_missing_ack() {
 fn a_missing_ack_beside_a_doubled_one() {
     at_once(&WORKLOADS[1..4], |(kind, workload)| {
         let server = Server::of(*kind).wrong(Fault::AckAnother, &AT).start();
-        expect(&load(workload, &server), &format!("{workload:?}"), &[("unacked", 5)]);
+        expect(&load(workload, &server), &format!("{workload:?}"), &[("duplicated", 5), ("unacked", 5)]);
+    });
+}
+
+#[test]
+fn a_doubled_ack() {
+    at_once(&WORKLOADS[1..4], |(kind, workload)| {
+        let server = Server::of(*kind).wrong(Fault::AckTwice, &AT).start();
+        expect(&load(workload, &server), &format!("{workload:?}"), &[("duplicated", 5)]);
+    });
+}
+
+/// It is no ack for who gets it, and none for who does not.
+#[test]
+fn an_ack_for_someone_else() {
+    at_once(&WORKLOADS[1..4], |(kind, workload)| {
+        let server = Server::of(*kind).wrong(Fault::AckElsewhere, &AT).start();
+        expect(&load(workload, &server), &format!("{workload:?}"), &[("misdelivered", 5), ("unacked", 5)]);
     });
 }

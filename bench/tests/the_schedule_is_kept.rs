@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // helpers of a test fail the test
 mod common;
 
-use common::{Kind, Mark, Outcome, Server, finish, run, start};
+use common::{Kind, Mark, Outcome, Server, drain, finish, raw, run, start};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -94,6 +94,19 @@ fn exponential_gaps_follow_the_rate_and_the_seed() {
         |one: &[u64], other: &[u64]| one.iter().zip(other).all(|(one, other)| one.abs_diff(*other) <= 1);
     assert!(same(&runs[0], &runs[1]), "one seed, two schedules");
     assert!(!same(&runs[0], &runs[2]), "two seeds, one schedule");
+}
+
+/// It is asked for before the window, and not waited for within it.
+#[test]
+fn a_metrics_page_that_does_not_come_costs_no_measured_time() {
+    let server = Server::of(Kind::Tutorial).start();
+    let page = raw(|_, stream| drop(drain(&stream))).replacen("ws", "http", 1);
+    let load = ["--rate=500", "--warmup=200ms", "--duration=2s", "--metrics", &page, "--url", server.url()];
+    let outcome = run(&[&["pairs", "--users=4", "--dialect=tutorial"] as &[&str], &load].concat());
+    assert_eq!((outcome.code, outcome.count("latency_us.count")), (0, 1_000), "{outcome:?}");
+    // The page is given up after two seconds where nothing waits for it: of a window that waited nothing would be left.
+    assert!(outcome.count("sent") >= 500 && outcome.count("in_time") >= 500, "{outcome:?}");
+    assert!(outcome.report["notes"].to_string().contains("metrics"), "{outcome:?}");
 }
 
 /// The generator itself is stopped: what it sends late is late by its own fault, and it says so.

@@ -36,7 +36,7 @@ pub(crate) const FIGURES: [Figure; 18] = [
             .or_else(|| per_connection(report, |at| at.server_rss))
     }),
     figure("slab bytes per connection", |report| per_connection(report, |at| Some(at.slab))),
-    figure("CPU µs per sign-in", |report| report.idle.map(|idle| idle.setup_cpu_us_per_connection)),
+    figure("CPU µs per sign-in", |report| report.idle.and_then(|idle| idle.setup_cpu_us_per_connection)),
     figure("p99 moved by broadcast, µs", |report| {
         report.disturbed.map(|disturbed| disturbed.p99_difference_us)
     }),

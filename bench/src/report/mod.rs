@@ -58,7 +58,8 @@ pub(crate) struct IdlePart {
     pub(crate) bytes_per_connection: f64,
     /// Of those opened after about half of them: without what the first ones made the server set up.
     pub(crate) bytes_per_connection_second_half: Option<f64>,
-    pub(crate) setup_cpu_us_per_connection: f64,
+    /// Nothing where the server could not be looked at.
+    pub(crate) setup_cpu_us_per_connection: Option<f64>,
 }
 
 /// A pair's latency beside what disturbs it.
@@ -94,6 +95,9 @@ pub(crate) struct Report {
     pub(crate) late: Option<String>,
     pub(crate) seconds: f64,
     pub(crate) sent: u64,
+    /// Of an open loop's messages meant for the measured time, those that left within it.
+    #[serde(default)]
+    pub(crate) in_time: Option<u64>,
     pub(crate) deliveries: u64,
     pub(crate) acks: u64,
     pub(crate) deliveries_per_second: f64,
@@ -120,6 +124,9 @@ pub(crate) struct Report {
     #[serde(default)]
     pub(crate) failures: BTreeMap<String, u64>,
     pub(crate) server_errors: u64,
+    /// Heartbeats that the server asked for and got, in the whole run.
+    #[serde(default)]
+    pub(crate) heartbeats: u64,
     pub(crate) notes: Vec<String>,
     /// The run moment by moment, and its curves.
     pub(crate) course: Course,
@@ -143,21 +150,21 @@ impl Table {
         measured: Measured,
         books: impl Iterator<Item = &'b Book<'c>>,
     ) -> Report {
-        let (mut latency, mut lag) = (Latency::default(), Latency::default());
+        let (mut latency, mut lag, mut in_time) = (Latency::default(), Latency::default(), 0);
         for book in books {
             latency.add(&book.latency);
             lag.add(&book.lag);
+            in_time += book.in_time;
         }
         let per = |usage: Option<Usage>, count: u64| {
             usage.filter(|_| count > 0).map(|usage| usage.cpu * 1e6 / count as f64)
         };
         let frames = measured.deliveries + measured.acks;
-        let enters = measured.ring_enters.filter(|_| measured.deliveries > 0);
         let saturated = saturated(&measured, run.target.cores.unwrap_or(1), run.shares.len());
         let evidence = Evidence {
             latency: latency.quantiles(),
             lag: lag.quantiles(),
-            sent: measured.sent,
+            in_time,
             saturated: generator_full(&measured, run.shares.len()),
         };
         Report {
@@ -173,6 +180,7 @@ impl Table {
             late: evidence.late(),
             seconds: measured.seconds,
             sent: measured.sent,
+            in_time: lag.quantiles().map(|_| in_time),
             deliveries: measured.deliveries,
             acks: measured.acks,
             deliveries_per_second: measured.deliveries as f64 / measured.seconds.max(1e-9),
@@ -182,7 +190,7 @@ impl Table {
             saturated,
             server: measured.server,
             generator: measured.generator,
-            ring_enters_per_delivery: enters.map(|enters| enters / measured.deliveries as f64),
+            ring_enters_per_delivery: measured.ring_enters_per_delivery,
             latency_us: latency.quantiles(),
             lag_us: lag.quantiles(),
             idle: None,
@@ -192,6 +200,7 @@ impl Table {
             failed_connections: measured.failed,
             failures: measured.failures,
             server_errors: measured.errors,
+            heartbeats: measured.heartbeats,
             notes: measured.notes,
             course: Course {
                 latency: latency.curve(),
@@ -224,6 +233,11 @@ fn saturated(measured: &Measured, server_cores: usize, threads: usize) -> Satura
 }
 
 impl Report {
+    /// Whether there was a measured time, however short.
+    pub(crate) fn measured(&self) -> bool {
+        self.course.measured.is_some_and(|(from, to)| to > from)
+    }
+
     /// Whether every message arrived once, in order, on connections that lived.
     pub(crate) fn clean(&self) -> bool {
         let whole = self.failed_connections == 0 && self.server_errors == 0 && self.called_off.is_none();

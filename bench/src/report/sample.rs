@@ -98,6 +98,7 @@ pub(super) fn nothing() -> Report {
         late: None,
         seconds: 0.0,
         sent: 0,
+        in_time: None,
         deliveries: 0,
         acks: 0,
         deliveries_per_second: 0.0,
@@ -117,6 +118,7 @@ pub(super) fn nothing() -> Report {
         failed_connections: 0,
         failures: BTreeMap::new(),
         server_errors: 0,
+        heartbeats: 0,
         notes: Vec::new(),
         course: Course::default(),
     }
@@ -140,6 +142,7 @@ fn of(seconds: u64, setup: u64, connections: u64) -> Report {
         interrupted: false,
         seconds: seconds as f64,
         sent,
+        in_time: Some(sent),
         deliveries: sent,
         acks: sent,
         deliveries_per_second: 20_000.0,
@@ -152,6 +155,7 @@ fn of(seconds: u64, setup: u64, connections: u64) -> Report {
         ring_enters_per_delivery: Some(0.75),
         latency_us: Some(quantiles(sent, 82.5)),
         lag_us: Some(quantiles(sent, 2.0)),
+        heartbeats: connections,
         course: course(seconds, setup, connections, 82.5),
         ..nothing()
     }
@@ -190,7 +194,7 @@ pub(super) fn idle() -> Report {
         rss_after: 41_000_000,
         bytes_per_connection: 290.0,
         bytes_per_connection_second_half: Some(288.0),
-        setup_cpu_us_per_connection: 33.0,
+        setup_cpu_us_per_connection: Some(33.0),
     };
     Report { scenario: "idle".into(), idle: Some(part), course, server: run().server, ..nothing() }
 }

@@ -49,6 +49,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_known_is_read_back_as_such() {
+        let mut report = sample::idle();
+        report.idle.as_mut().unwrap().setup_cpu_us_per_connection = None;
+        let read = parse(&text(&report).unwrap()).unwrap();
+        assert_eq!(read.idle.unwrap().setup_cpu_us_per_connection, None);
+        // Fields that came later.
+        let mut old = serde_json::to_value(sample::run()).unwrap();
+        let fields = old.as_object_mut().unwrap();
+        assert!(["heartbeats", "in_time"].iter().all(|field| fields.remove(*field).is_some()));
+        let read = parse(&old.to_string()).unwrap();
+        assert_eq!((read.heartbeats, read.in_time), (0, None));
+    }
+
+    #[test]
     fn unknown_fields_are_passed_over_and_newer_formats_refused() {
         let mut value = serde_json::to_value(sample::run()).unwrap();
         value["later"] = Value::from(1);

@@ -47,11 +47,15 @@ impl fmt::Display for Report {
             writeln!(f)?;
         }
         let rate = self.deliveries_per_second;
-        writeln!(
+        write!(
             f,
             "  {:<10} {} messages sent, {} delivered, {} acked in {:.2} s: {rate:.0} deliveries/s",
             "counted", self.sent, self.deliveries, self.acks, self.seconds
         )?;
+        match self.heartbeats {
+            0 => writeln!(f)?,
+            count => writeln!(f, "; {count} heartbeats answered in the whole run")?,
+        }
         if let Some(usage) = &self.server {
             side(f, "server", usage, None)?;
         }
@@ -78,16 +82,17 @@ impl Report {
         if let Some(idle) = &self.idle {
             let half = idle.bytes_per_connection_second_half;
             let half = half.map_or_else(String::new, |bytes| format!(" ({bytes:.0} in the second half)"));
+            let setup = idle.setup_cpu_us_per_connection.map_or_else(String::new, |us| {
+                format!("; {us:.1} µs CPU to accept, upgrade, sign in and answer once")
+            });
             writeln!(
                 f,
-                "  {:<10} server resident {:.2} MB before, {:.2} MB with {} connections: {:.0} bytes each{half}; \
-                 {:.1} µs CPU to accept, upgrade, sign in and answer once",
+                "  {:<10} server resident {:.2} MB before, {:.2} MB with {} connections: {:.0} bytes each{half}{setup}",
                 "memory",
                 idle.rss_before as f64 / 1e6,
                 idle.rss_after as f64 / 1e6,
                 idle.connections,
                 idle.bytes_per_connection,
-                idle.setup_cpu_us_per_connection
             )?;
         }
         if let Some(d) = &self.disturbed {

@@ -39,10 +39,17 @@ pub(super) fn verdicts(report: &Report) -> Vec<Verdict> {
         let text = "the generator's cores were full: throughput is the generator's, and latencies are partly its own";
         say(Grade::Bad, "SATURATED", text.to_owned());
     }
+    // What never began cannot have gone well.
+    let nothing = report.interrupted && !report.measured();
     if report.interrupted {
-        say(Grade::Warning, "INTERRUPTED", "ended before its time; what it has is here".to_owned());
+        let text = if nothing {
+            "ended before anything was measured"
+        } else {
+            "ended before its time; what it has is here"
+        };
+        say(Grade::Warning, "INTERRUPTED", text.to_owned());
     }
-    if report.clean() {
+    if report.clean() && !nothing {
         let text = if report.deliveries > 0 {
             "every message arrived once, in order, where it was meant to"
         } else {
@@ -73,4 +80,25 @@ fn wrong(report: &Report) -> String {
         let _ = write!(text, "{comma}{count} {what}");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::*;
+
+    #[test]
+    fn what_was_not_measured_is_not_clean() {
+        let words = |report: &Report| verdicts(report).iter().map(|verdict| verdict.word).collect::<Vec<_>>();
+        assert_eq!(words(&sample::run()), ["CLEAN"]);
+        let mut early = sample::nothing();
+        assert_eq!(words(&early), ["INTERRUPTED"]);
+        early.course.measured = Some((1.0, 1.0));
+        assert_eq!(words(&early), ["INTERRUPTED"], "in the warm-up");
+        early.course.measured = Some((1.0, 2.0));
+        assert_eq!(words(&early), ["INTERRUPTED", "CLEAN"]);
+        early.called_off = Some("not all came".into());
+        early.course.measured = None;
+        assert_eq!(words(&early), ["CALLED OFF", "INTERRUPTED"]);
+    }
 }

@@ -93,14 +93,24 @@ pub(crate) struct Book<'a> {
     pub(crate) second: Latency,
     pub(crate) lag: Latency,
     pub(crate) faults: Faults,
+    /// Of an open loop's messages meant for the window, those that left within it.
+    pub(crate) in_time: u64,
     ids: Ids,
-    /// Which of its messages each connection has an ack for, as far as there are any.
-    acks: Vec<Stream>,
-    /// Where a connection writes under several numbers: how many numbers there are, and acks are kept by them.
-    ack_senders: usize,
-    announced: u8,
+    acks: Acks,
+    ready: bool,
+    done: bool,
     /// A slice's nanoseconds; 0: the window is whole.
     slice: u64,
+}
+
+/// What was acked of the messages that this thread's connections write; nothing where no acks are asked for.
+#[derive(Default)]
+struct Acks {
+    /// The number of the first writer.
+    first: usize,
+    /// By number from there on: the connection that writes under it, if one of this thread does, and which messages it has an
+    /// ack for.
+    writers: Vec<(Option<ConnId>, Stream)>,
 }
 
 impl<'a> Book<'a> {
@@ -113,17 +123,18 @@ impl<'a> Book<'a> {
             second: Latency::default(),
             lag: Latency::default(),
             faults: Faults::default(),
+            in_time: 0,
             ids: Ids::new(control.run()),
-            acks: Vec::new(),
-            ack_senders: 0,
-            announced: 0,
+            acks: Acks::default(),
+            ready: false,
+            done: false,
             slice: 0,
         }
     }
 
-    /// Keeps acks by the sender's number, of which there are so many, and not by connection.
-    pub(crate) fn acks_by_sender(mut self, senders: usize) -> Self {
-        self.ack_senders = senders;
+    /// Expects acks: `writers` says which connection writes under each number from `first` on, if one of this thread does.
+    pub(crate) fn with_acks(mut self, first: usize, writers: impl Iterator<Item = Option<ConnId>>) -> Self {
+        self.acks = Acks { first, writers: writers.map(|conn| (conn, Stream::default())).collect() };
         self
     }
 
@@ -140,18 +151,15 @@ impl<'a> Book<'a> {
 
     /// Says once that this driver is set up.
     pub(crate) fn ready(&mut self) {
-        self.announce(1);
+        if !std::mem::replace(&mut self.ready, true) {
+            self.control.part_ready();
+        }
     }
 
     /// Says once that nothing of this driver is under way any more.
     pub(crate) fn done(&mut self) {
-        self.announce(2);
-    }
-
-    fn announce(&mut self, stage: u8) {
-        if self.announced < stage {
-            self.announced = stage;
-            self.control.part_ready();
+        if !std::mem::replace(&mut self.done, true) {
+            self.control.part_done();
         }
     }
 
@@ -167,10 +175,12 @@ impl<'a> Book<'a> {
 
     /// Records how late an open loop's message left.
     pub(crate) fn left(&mut self, intended: u64) {
-        let lag = self.control.now().saturating_sub(intended);
+        let now = self.control.now();
+        let lag = now.saturating_sub(intended);
         self.tallies.lag.record(lag);
         if self.control.phase(intended) == Phase::Measure {
             self.lag.record(lag);
+            self.in_time += u64::from(self.control.phase(now) == Phase::Measure);
         }
     }
 
@@ -206,16 +216,22 @@ impl<'a> Book<'a> {
         None
     }
 
-    /// Counts each message's first ack. (Their order is not looked at: nothing promises one.)
+    /// Counts each message's first ack. A second one is a duplicate; one for another connection's message is misdelivered.
+    /// (Their order is not looked at: nothing promises one.)
     pub(super) fn acked(&mut self, conn: ConnId, text: &[u8]) {
         let new = match self.ids.read(text) {
-            Acked::Work { sender, seq } => {
-                let at = if self.ack_senders == 0 { conn } else { sender as usize % self.ack_senders };
-                if self.acks.len() <= at {
-                    self.acks.resize_with(at + 1, Stream::default);
+            Acked::Work { sender, seq } => match self.acks.of(conn, sender) {
+                Some(acks) => {
+                    let mut faults = Faults::default();
+                    let new = acks.arrived(seq, &mut faults);
+                    self.faults.duplicated += faults.duplicated;
+                    new
                 }
-                self.acks[at].arrived(seq, &mut Faults::default())
-            }
+                None => {
+                    self.faults.misdelivered += 1;
+                    false
+                }
+            },
             Acked::Probe => false,
             Acked::Unnamed => true,
         };
@@ -225,5 +241,13 @@ impl<'a> Book<'a> {
     /// Messages of this thread that were never acked.
     pub(crate) fn unacked(&self) -> u64 {
         self.tallies.sent.load(Relaxed).saturating_sub(self.tallies.acked.load(Relaxed))
+    }
+}
+
+impl Acks {
+    /// The acks of what a connection wrote under this number, if it is one of its own.
+    fn of(&mut self, conn: ConnId, sender: u32) -> Option<&mut Stream> {
+        let (writer, acks) = self.writers.get_mut((sender as usize).checked_sub(self.first)?)?;
+        (*writer == Some(conn)).then_some(acks)
     }
 }

@@ -23,6 +23,12 @@ impl Run<'_> {
         spare: u64,
     ) -> anyhow::Result<(Measured, Vec<D>)> {
         let before = Before::of(self);
+        let (threads, cores) = (self.args.threads.min(self.shares.len()), self.args.cores());
+        if threads > cores {
+            self.control.note(&format!(
+                "{threads} generator threads share {cores} cores (--threads, --core): they wait for each other"
+            ));
+        }
         let (mut measured, drivers) = std::thread::scope(|scope| {
             let watcher = scope.spawn(|| {
                 self.args.pin();
@@ -46,6 +52,7 @@ impl Run<'_> {
         measured.failed = self.control.failed();
         measured.failures = self.control.failures();
         measured.errors = self.control.total(|tallies| &tallies.errors);
+        measured.heartbeats = self.control.total(|tallies| &tallies.pings);
         measured.notes = measured.called_off.iter().cloned().chain(self.control.notes()).collect();
         let foreign = self.control.total(|tallies| &tallies.foreign);
         if foreign > 0 {

@@ -88,6 +88,7 @@ impl<'a> Book<'a> {
             Answer::Heartbeat => {
                 if let Some(sign) = self.dialect().heartbeat() {
                     io.text(conn, sign);
+                    bump(&self.tallies.pings, 1);
                 }
             }
             Answer::Error => {

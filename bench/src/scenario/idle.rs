@@ -62,7 +62,7 @@ pub(crate) fn run(args: &TargetArgs, options: &IdleArgs) -> anyhow::Result<Repor
                     rss_after: server.rss,
                     bytes_per_connection: each(server.rss as f64 - rss_before as f64),
                     bytes_per_connection_second_half: second_half,
-                    setup_cpu_us_per_connection: each(measured.setup_cpu.unwrap_or(f64::NAN) * 1e6),
+                    setup_cpu_us_per_connection: measured.setup_cpu.map(|cpu| each(cpu * 1e6)),
                 }
             },
         );

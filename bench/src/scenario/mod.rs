@@ -36,8 +36,8 @@ pub(crate) struct Measured {
     pub(crate) acks: u64,
     pub(crate) server: Option<Usage>,
     pub(crate) generator: Option<Usage>,
-    /// System calls that entered a ring, by the server's own count.
-    pub(crate) ring_enters: Option<f64>,
+    /// System calls that entered a ring for each delivery, by the server's own count.
+    pub(crate) ring_enters_per_delivery: Option<f64>,
     /// The server's CPU seconds until everyone was signed in.
     pub(crate) setup_cpu: Option<f64>,
     /// The server's resident bytes before the first connection.
@@ -56,6 +56,8 @@ pub(crate) struct Measured {
     /// Failed connections by kind.
     pub(crate) failures: BTreeMap<String, u64>,
     pub(crate) errors: u64,
+    /// Heartbeats answered in the whole run.
+    pub(crate) heartbeats: u64,
     pub(crate) notes: Vec<String>,
     pub(crate) faults: Faults,
     pub(crate) course: Course,

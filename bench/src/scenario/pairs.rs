@@ -123,8 +123,12 @@ impl<'a> Pairs<'a> {
             inbox: Stream::default(),
             proven: false,
         };
+        let mut book = Book::new(control, part);
+        if options.ids {
+            book = book.with_acks(first, (0..count).map(Some));
+        }
         Self {
-            book: Book::new(control, part),
+            book,
             options,
             part,
             of,

@@ -5,6 +5,7 @@ use super::groups::{self, GroupsArgs};
 use super::pairs::{self, PairsArgs};
 use super::rest::RestArgs;
 use crate::interrupt;
+use crate::late;
 use crate::ledger::Faults;
 use crate::limits::RAMPUP_STEPS_MAX;
 use crate::report::{Parts, RampupPart, RampupStep, Report, Saturated};
@@ -15,10 +16,6 @@ use std::time::Duration;
 
 /// Share of the lag in a latency from which on it is the generator's fault.
 const LAG_SHARE: f64 = 0.5;
-/// Share of a rate's messages that have to leave within the measured time.
-const SENT_SHARE: f64 = 0.99;
-/// Messages that the ends of the measured time may cut off.
-const EDGES: u64 = 2;
 /// Members of a group, and groups of a user, with `--of groups`.
 const MEMBERS: u32 = 20;
 const GROUPS_PER_USER: u32 = 2;
@@ -165,7 +162,7 @@ fn judge(report: &Report, rate: f64, limit: Duration) -> RampupStep {
     let p99 = report.latency_us.map(|latency| latency.p99);
     let why = if let Some(why) = &report.called_off {
         Some(why.clone())
-    } else if ((report.sent + EDGES) as f64) < meant as f64 * SENT_SHARE {
+    } else if report.in_time.is_some_and(|sent| !late::reached(sent, meant)) {
         Some(format!("{} did not reach the rate", side(report)))
     } else if !report.clean() {
         Some("messages or connections were lost".to_owned())

@@ -3,17 +3,20 @@
 use super::{Measured, Run};
 use crate::control::{Control, Phase};
 use crate::interrupt;
-use crate::limits::{SETTLE_FROM, SETTLE_SECONDS, SETUP_SECONDS};
+use crate::limits::{LINGER_MS, PAGE_MS, SETTLE_FROM, SETTLE_SECONDS, SETUP_SECONDS};
 use crate::procstat::{self, Sample};
 use crate::progress::{Glance, Progress, Stage};
 use crate::report::{Memory, MemoryAt};
-use crate::scrape::Page;
+use crate::scrape::{self, Page};
 use crate::timeline::Timeline;
 use std::time::{Duration, Instant};
 
 /// Longest sleep between two looks at the clock and the keyboard: while something is waited for, and in the window.
 const NAP: Duration = Duration::from_millis(5);
 const WINDOW_NAP: Duration = Duration::from_millis(50);
+
+/// Nanoseconds of a millisecond.
+const MS: u64 = 1_000_000;
 
 /// Both sides before the first connection.
 pub(super) struct Before {
@@ -41,7 +44,8 @@ pub(super) struct Watch<'a> {
     timeline: Timeline<'a>,
     progress: Progress,
     interrupted: bool,
-    /// When the present stage began.
+    /// The present stage, and when it began.
+    stage: Stage,
     since: u64,
 }
 
@@ -62,6 +66,7 @@ impl<'a> Watch<'a> {
             timeline: Timeline::new(run.control, run.target.pid),
             progress: Progress::new(run.args.quiet),
             interrupted: false,
+            stage: Stage::SettingUp,
             since: run.control.now(),
         }
     }
@@ -96,7 +101,7 @@ impl<'a> Watch<'a> {
         let connections = self.connections();
         let patience = self.patience();
         let mut half = None;
-        while !self.control.ready(1) && !self.control.over() {
+        while !self.control.ready() && !self.control.over() {
             if self.control.failed() > self.spare {
                 let failed = self.control.failed();
                 self.control.call_off(&format!(
@@ -134,20 +139,20 @@ impl<'a> Watch<'a> {
         let ready = self.run.target.pid.and_then(Sample::of);
         let setup = self.before.server.as_ref().zip(ready.as_ref());
         let setup_cpu = setup.map(|(before, ready)| ready.since(before).cpu);
+        // Where there is no warm-up, the page is asked for before the load.
+        let warm = !self.control.window().warmup.is_zero();
+        let page = if warm { None } else { self.page(scrape::PATIENCE) };
         self.control.begin();
         let window = |control: &Control| control.measured().unwrap_or((0, 0));
-        self.pass(Stage::WarmingUp, |control| window(control).0);
         // The page is asked for outside the window: answering it is no part of the workload.
-        let page_before = self.page();
+        self.pass(Stage::WarmingUp, |control| window(control).0.saturating_sub(PAGE_MS * MS));
+        let before = if warm { self.page_before(window(self.control).0) } else { page };
+        self.pass(Stage::WarmingUp, |control| window(control).0);
         let start = self.look();
         self.pass(Stage::Measuring, |control| window(control).1);
         let end = self.look();
-        let page = page_before.zip(self.page());
-        self.pass(Stage::Draining, |control| {
-            // Drivers say so themselves when nothing is on its way; they are done when they are ready twice.
-            let over = control.ready(2) || control.phase(control.now()) == Phase::Over;
-            if over { 0 } else { u64::MAX }
-        });
+        let pages = before.and_then(|before| Some((before, self.page(scrape::PATIENCE)?)));
+        self.drain();
         let usage = |(end, start): (&Sample, &Sample)| end.since(start);
         let mut measured = Measured {
             seconds: end.at.duration_since(start.at).as_secs_f64(),
@@ -159,17 +164,43 @@ impl<'a> Watch<'a> {
             setup_cpu,
             ..Measured::default()
         };
-        if let Some((before, after)) = page {
+        if let Some(((before, from), (after, to))) = pages {
             let enters = |page: &Page| page.total("longwire_ring_enters_total");
-            measured.ring_enters = enters(&after).zip(enters(&before)).map(|(after, before)| after - before);
+            let enters = enters(&after).zip(enters(&before)).map(|(after, before)| after - before);
+            measured.ring_enters_per_delivery =
+                enters.filter(|_| to > from).map(|enters| enters / (to - from) as f64);
             measured.course.server_counters = after.since(&before);
         }
         measured
     }
 
+    /// Until nothing is on its way, and a little longer: drivers say when all has come that they wait for, and what comes twice
+    /// or to someone else may come last.
+    fn drain(&mut self) {
+        let mut read_on = None;
+        self.pass(Stage::Draining, |control| {
+            let now = control.now();
+            if control.phase(now) == Phase::Over {
+                return 0;
+            }
+            if !control.done() {
+                return u64::MAX;
+            }
+            *read_on.get_or_insert(now + LINGER_MS * MS)
+        });
+    }
+
+    /// The page just before the window begins, which does not wait for it: half of the time that is left is the window's.
+    fn page_before(&self, window: u64) -> Option<(Page, u64)> {
+        let left = window.saturating_sub(self.control.now()).min(PAGE_MS * MS);
+        if left > 0 { self.page(Duration::from_nanos(left / 2)) } else { None }
+    }
+
     /// Goes on until the time that `until` says, which may change as the run does.
-    fn pass(&mut self, stage: Stage, until: impl Fn(&Control) -> u64) {
-        self.since = self.control.now();
+    fn pass(&mut self, stage: Stage, mut until: impl FnMut(&Control) -> u64) {
+        if self.stage != stage {
+            (self.stage, self.since) = (stage, self.control.now());
+        }
         loop {
             let end = until(self.control);
             self.tick(stage, end);
@@ -237,9 +268,11 @@ impl<'a> Watch<'a> {
         self.run.shares.iter().sum::<usize>() as u64
     }
 
-    fn page(&self) -> Option<Page> {
-        let page = Page::fetch(self.run.target.metrics.as_deref()?);
-        page.map_err(|error| self.control.note(&format!("metrics: {error:#}"))).ok()
+    /// The server's metrics page, and how many deliveries there had been by then.
+    fn page(&self, patience: Duration) -> Option<(Page, u64)> {
+        let page = Page::fetch(self.run.target.metrics.as_deref()?, patience);
+        let page = page.map_err(|error| self.control.note(&format!("metrics: {error:#}"))).ok()?;
+        Some((page, self.control.total(|tallies| &tallies.delivered)))
     }
 
     fn memory(&self, connections: u64) -> MemoryAt {
@@ -247,13 +280,14 @@ impl<'a> Watch<'a> {
     }
 
     fn look(&self) -> Look {
+        // The counters first: a look at a large process takes its time.
         Look {
-            generator: Sample::of(std::process::id()),
             at: Instant::now(),
-            server: self.run.target.pid.and_then(Sample::exact),
             sent: self.control.total(|tallies| &tallies.sent),
             deliveries: self.control.total(|tallies| &tallies.delivered),
             acks: self.control.total(|tallies| &tallies.acked),
+            generator: Sample::own(),
+            server: self.run.target.pid.and_then(Sample::exact),
         }
     }
 }
@@ -262,7 +296,7 @@ fn memory(server: Option<&Sample>, connections: u64) -> MemoryAt {
     MemoryAt {
         connections,
         server_rss: server.map(|sample| sample.rss),
-        generator_rss: procstat::rss(std::process::id()).unwrap_or(0),
+        generator_rss: procstat::own_rss().unwrap_or(0),
         slab: procstat::slab().unwrap_or(0),
     }
 }

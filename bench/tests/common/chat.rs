@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 use tungstenite::protocol::Role;
 use tungstenite::{Message, WebSocket, accept};
 
+/// How late a second copy is.
+const LATE: Duration = Duration::from_millis(20);
+
 /// What the server speaks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
@@ -328,12 +331,18 @@ impl State {
         let Some(id) = command["id"].as_str() else { return };
         let work = command["message"].as_str().is_some_and(|text| text.starts_with("#lw:"));
         let mut before = self.last_acked.lock().unwrap();
-        let id = match self.fault(work.then(|| self.acked.fetch_add(1, Ordering::SeqCst))) {
+        let fault = self.fault(work.then(|| self.acked.fetch_add(1, Ordering::SeqCst)));
+        let id = match fault {
             Fault::KeepAck => return,
             Fault::AckAnother => before.clone().expect("an ack before"),
+            Fault::AckElsewhere => (self.someone_else(sink, sink), id.to_owned()),
             _ => (Arc::clone(sink), id.to_owned()),
         };
-        self.answer(&id.0, &json!({"type": "ack", "id": id.1, "seq": 1}));
+        let ack = json!({"type": "ack", "id": id.1, "seq": 1});
+        if fault == Fault::AckTwice {
+            self.answer(&id.0, &ack);
+        }
+        self.answer(&id.0, &ack);
         *before = Some(id);
     }
 
@@ -380,6 +389,14 @@ impl State {
                 self.outlet.send(to, frame.clone());
                 self.outlet.send(to, frame);
             }
+            Fault::DuplicateLate => {
+                self.outlet.send(to, frame.clone());
+                let to = Arc::clone(to);
+                std::thread::spawn(move || {
+                    std::thread::sleep(LATE);
+                    write(&to, frame);
+                });
+            }
             Fault::Swap => self.held.lock().unwrap().push((Arc::clone(to), sender(&frame), frame)),
             Fault::Close => {
                 let _ = to.lock().unwrap().close(None);
@@ -399,7 +416,7 @@ impl State {
                 self.outlet.send(to, foreign);
                 self.outlet.send(to, frame);
             }
-            Fault::None | Fault::KeepAck | Fault::AckAnother => {
+            Fault::None | Fault::KeepAck | Fault::AckAnother | Fault::AckTwice | Fault::AckElsewhere => {
                 let held = if work { self.release(to, sender(&frame)) } else { Vec::new() };
                 self.outlet.send(to, frame);
                 held.into_iter().for_each(|(_, _, frame)| self.outlet.send(to, frame));

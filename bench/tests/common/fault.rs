@@ -9,6 +9,8 @@ pub(crate) enum Fault {
     None,
     Drop,
     Duplicate,
+    /// The same, and the second one a little later.
+    DuplicateLate,
     /// Delivered after the one that follows it.
     Swap,
     /// The receiver's connection is closed.
@@ -27,6 +29,10 @@ pub(crate) enum Fault {
     KeepAck,
     /// The message acked before it is acked once more in its place.
     AckAnother,
+    /// Acked twice.
+    AckTwice,
+    /// Acked to someone else.
+    AckElsewhere,
 }
 
 /// Which deliveries meet the fault. Probes are not counted, so that the fault meets the workload.

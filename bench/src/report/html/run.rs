@@ -67,7 +67,7 @@ fn tiles(report: &Report) -> Markup {
     }
     if let Some(idle) = &report.idle {
         tiles.push(("server bytes per connection", format!("{:.0}", idle.bytes_per_connection)));
-        tiles.push(("CPU per sign-in", units::time(idle.setup_cpu_us_per_connection)));
+        tiles.extend(idle.setup_cpu_us_per_connection.map(|us| ("CPU per sign-in", units::time(us))));
     }
     html! {
         @if !tiles.is_empty() {
@@ -177,6 +177,9 @@ fn sides(report: &Report) -> Markup {
             @if !rows.is_empty() { (table(&heading, &rows)) }
             p class="hint" {
                 (counted) " Saturated: " (format!("{:?}", report.saturated).to_lowercase()) "."
+                @if report.heartbeats > 0 {
+                    " In the whole run " (units::whole(report.heartbeats)) " heartbeats were answered."
+                }
                 @if let Some(us) = report.server_cpu_us_per_frame.filter(|_| report.acks > 0) {
                     " Server CPU per frame out, deliveries and acks: " (units::time(us)) "."
                 }

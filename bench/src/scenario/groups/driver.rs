@@ -122,9 +122,13 @@ impl<'a> Groups<'a> {
         }
         let mut inboxes = Vec::new();
         inboxes.resize_with(places * rooms.senders, Stream::default);
+        // One connection writes under several numbers.
+        let mut writers = vec![None; if options.ids { rooms.groups * rooms.senders } else { 0 }];
+        for writer in homes.iter().flat_map(|home| &home.writers).filter(|_| options.ids) {
+            writers[writer.sender] = Some(writer.conn);
+        }
         Self {
-            // One connection writes under several numbers.
-            book: book.acks_by_sender(rooms.groups * rooms.senders),
+            book: book.with_acks(0, writers.into_iter()),
             options,
             rooms,
             shared,

@@ -59,7 +59,7 @@ const FIGURES: [Figure; 14] = [
         rounds.iter().filter_map(|round| round.seconds).max_by(f64::total_cmp)
     }),
     figure("sign-in p99 ms", |report| Some(report.parts.churn.as_ref()?.sign_in_us?.p99 / 1e3)),
-    figure("CPU µs per sign-in", |report| report.idle.map(|idle| idle.setup_cpu_us_per_connection)),
+    figure("CPU µs per sign-in", |report| report.idle.and_then(|idle| idle.setup_cpu_us_per_connection)),
     Figure {
         what: "p99 moved by broadcast, ms",
         of: |report| report.disturbed.map(|disturbed| disturbed.p99_difference_us / 1e3),

@@ -223,7 +223,10 @@ impl<'a> Engine<'a> {
             match header.op {
                 frame::CLOSE if self.io.conns[at].state == State::Closing => return Err(End::Asked),
                 frame::CLOSE => return Err(closed(payload)),
-                frame::PING => self.io.control_frame(at, frame::PONG, payload),
+                frame::PING => {
+                    bump(&self.io.tallies.pings, 1);
+                    self.io.control_frame(at, frame::PONG, payload);
+                }
                 frame::PONG => {}
                 _ if self.io.pieces.whole(at, header) => driver.message(&mut self.io, at, payload, now),
                 _ => {

@@ -170,7 +170,8 @@ fn pings_are_answered_with_their_own_payload() {
         upgraded(&mut stream, &pings);
         pongs.send(drain(&stream)).unwrap();
     });
-    echo(&url, &[]);
+    let outcome = echo(&url, &[]);
+    assert_eq!(outcome.report["heartbeats"], 8, "{outcome:?}");
     for _ in 0..2 {
         let bytes = heard.recv_timeout(Duration::from_mins(1)).unwrap();
         let (mut rest, mut answered) = (&bytes[..], Vec::new());

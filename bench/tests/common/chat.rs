@@ -265,6 +265,8 @@ fn connection(stream: TcpStream, state: &Arc<State>) {
             state.command(&sink, &mut name, &serde_json::from_str(&text).unwrap());
         }
     }
+    // Nothing is leaked to those who have left.
+    state.everyone.lock().unwrap().retain(|other| !Arc::ptr_eq(other, &sink));
 }
 
 impl State {

@@ -3,8 +3,10 @@
 import contextlib
 import itertools
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 
 from websockets.sync.client import connect
@@ -55,9 +57,11 @@ class Browser:
         command += [f"--user-data-dir={folder}", "about:blank"]
         self._numbers = itertools.count(1)
         self._stack = contextlib.ExitStack()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        # A group of its own: what Debian installs is a script that starts the browser, and its children outlive it.
+        pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+        process = subprocess.Popen(command, **pipes, text=True, start_new_session=True)
         self._stack.callback(process.wait, timeout=PATIENCE)
-        self._stack.callback(process.kill)
+        self._stack.callback(os.killpg, process.pid, signal.SIGKILL)
         for line in process.stderr:
             if found := re.search(r"ws://\S+", line):
                 break

@@ -16,6 +16,8 @@ import time
 import websockets.exceptions
 from websockets.sync.client import connect
 
+import binary
+
 # How long anything may take before the test fails (seconds): a bound, never a wait.
 PATIENCE = 10
 
@@ -106,25 +108,35 @@ def matches(expected, actual):
 
 
 class Client:
-    """One connection. What it receives is taken in order: a message nobody expected fails the next expectation."""
+    """One connection. What it receives is taken in order: a message nobody expected fails the next expectation.
 
-    def __init__(self, url, **options):
+    With the encoding `proto` commands and events look the same here, and are binary frames on the wire.
+    """
+
+    def __init__(self, url, encoding="json", **options):
+        self.encoding = encoding
+        if encoding == "proto":
+            options = {"subprotocols": [binary.SUBPROTOCOL]} | options
         options = {"compression": None, "proxy": None, "ping_interval": None, "max_size": None} | options
         self.stack = contextlib.ExitStack()
         connection = connect(url, open_timeout=PATIENCE, close_timeout=PATIENCE, **options)
         self.socket = self.stack.enter_context(connection)
 
     def send(self, command=None, /, **fields):
-        self.socket.send(json.dumps(command if command is not None else fields))
+        command = command if command is not None else fields
+        self.socket.send(json.dumps(command) if self.encoding == "json" else binary.to_frame(command))
 
     def send_text(self, text):
         self.socket.send(text)
 
     def recv_text(self):
+        """The next message as it came."""
         return self.socket.recv(timeout=PATIENCE)
 
     def recv(self):
-        return json.loads(self.recv_text())
+        message = self.recv_text()
+        assert isinstance(message, str) == (self.encoding == "json"), "a frame of the other kind"
+        return json.loads(message) if self.encoding == "json" else binary.from_frame(message)
 
     def expect(self, type, more=None, /, **fields):
         """Takes the next message, which must have exactly these fields (`...` after the type: at least these)."""

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Drives a real server by clients that others wrote (Python's websockets, Node's ws), and servers that others wrote by longwire-bench;
-# reads its reports by what others wrote (Python's hdrhistogram, Chromium).
+# reads its reports by what others wrote (Python's hdrhistogram, Chromium). The schema of the binary encoding is held to buf's rules.
 # Usage: LONGWIRE_BIN=target/release/longwire tests/interop/run.sh [pytest arguments]
 # Needs python3 with venv, node with npm, their registries for the first run, nginx with nchan, Chromium, and beside LONGWIRE_BIN
 # longwire-bench and its peers.
@@ -18,7 +18,7 @@ if ! cmp -s "$here/requirements.txt" "$venv/installed.txt"; then
     cp "$here/requirements.txt" "$venv/installed.txt"
 fi
 if ! cmp -s "$here/package.json" "$here/node_modules/installed.json"; then
-    (cd "$here" && npm install --no-package-lock --no-audit --no-fund --loglevel=error)
+    (cd "$here" && npm install --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error)
     cp "$here/package.json" "$here/node_modules/installed.json"
 fi
 for peer in ws socketio; do
@@ -29,6 +29,7 @@ for peer in ws socketio; do
     fi
 done
 
+(cd "$here/../../proto" && "$here/node_modules/.bin/buf" lint && "$here/node_modules/.bin/buf" format --diff --exit-code)
 "$venv/bin/python" -m pytest -q -p no:cacheprovider --durations=3 "$@" "$here"
 node --test "$here"/*.test.mjs
 echo "interop: passed in $(($(date +%s) - start)) s"

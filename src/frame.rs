@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 /// The number of encodings a [`Frames`] has room for; `wire::Encoding` has as many variants.
-pub const ENCODINGS: usize = 1;
+pub const ENCODINGS: usize = 2;
 
 /// The bytes of one WebSocket frame, header included, ready to be written to any number of connections.
 #[derive(Clone, Debug)]

@@ -19,7 +19,7 @@ use longwire::wire::{CloseCode, Encoding, Event, Limits};
 const SLOW: ShardId = ShardId(1);
 
 fn frames() -> Frames {
-    Frames([Frame::new(b"x")])
+    Frames(Encoding::ALL.map(|_| Frame::new(b"x")))
 }
 
 fn group() -> GroupName {
@@ -123,9 +123,11 @@ struct Sent(Vec<(ConnId, String)>);
 
 impl Effects for Sent {
     fn encode(&mut self, event: &Event<'_>) -> Frames {
-        let mut bytes = Vec::new();
-        Encoding::Json.encode(event, &mut bytes);
-        Frames([Frame::new(&bytes)])
+        Frames(Encoding::ALL.map(|encoding| {
+            let mut bytes = Vec::new();
+            encoding.encode(event, &mut bytes);
+            Frame::new(&bytes)
+        }))
     }
 
     fn send(&mut self, conn: ConnId, frame: &Frame, _class: Class) {

@@ -37,7 +37,7 @@ const HOUSE: &[(&str, &[&str], &[&str])] = &[
     (
         "wire",
         &["frame::ENCODINGS", "ids", "limits"],
-        &["compact_str", "data_encoding", "itoa", "memchr", "serde", "serde_json", "simdutf8"],
+        &["buffa", "compact_str", "data_encoding", "itoa", "memchr", "serde", "serde_json", "simdutf8"],
     ),
     ("log", &["ids", "limits", "wire"], &["compact_str", "hashbrown"]),
     ("view", &["ids", "limits", "log", "slab", "wire"], &["compact_str", "hashbrown"]),

@@ -55,7 +55,7 @@ fn ack<E: Effects>(
         seq: record.seq,
         prev: record.prev,
         time: record.time,
-        durability: durability.name(),
+        durability,
         duplicate,
     };
     Some(frame(&ack, encoding, fx))

@@ -171,8 +171,7 @@ impl Rules {
         let Some(id) = origin.id.as_deref() else { return };
         fx.count(Counter::Duplicates);
         let Remembered { seq, prev, time, .. } = first;
-        let ack =
-            Event::Ack { id, conversation, seq, prev, time, durability: durability.name(), duplicate: true };
+        let ack = Event::Ack { id, conversation, seq, prev, time, durability, duplicate: true };
         self.reply(origin, &ack, fx);
     }
 

@@ -7,26 +7,10 @@ pub mod memory;
 pub use memory::MemoryLog;
 
 use crate::ids::{ConversationId, GroupName, Millis, PartitionId, Seq, UserName};
+pub use crate::wire::Durability;
 use crate::wire::{PayloadKind, Target};
 use compact_str::CompactString;
 use std::sync::Arc;
-
-/// What was proved when an append is called committed.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
-pub enum Durability {
-    /// Kept in this process only.
-    #[default]
-    Memory,
-}
-
-impl Durability {
-    /// Its name in an `ack`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-        }
-    }
-}
 
 /// Names one append until its outcome is known.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]

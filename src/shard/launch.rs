@@ -328,7 +328,8 @@ fn plane_config(plan: &Plan) -> PlaneConfig {
 }
 
 fn http_rules(plan: &Plan) -> HttpRules {
-    static SUPPORTED: [&str; wire::Encoding::ALL.len()] = [wire::Encoding::Json.subprotocol()];
+    static SUPPORTED: [&str; wire::Encoding::ALL.len()] =
+        [wire::Encoding::Json.subprotocol(), wire::Encoding::Proto.subprotocol()];
     let chat = plan.app == AppKind::Chat;
     HttpRules {
         allowed_origins: plan.settings.client_allowed_origins.clone(),

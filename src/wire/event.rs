@@ -3,6 +3,23 @@
 use super::{ErrorCode, Payload, Target};
 use crate::ids::{ConversationId, GroupName, Millis, Seq, SessionId, UserName};
 
+/// What was proved when an append is called committed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Durability {
+    /// Kept in this process only.
+    #[default]
+    Memory,
+}
+
+impl Durability {
+    /// Its name in an `ack`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+        }
+    }
+}
+
 /// The limits told to a client when it signs in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
@@ -53,8 +70,8 @@ pub enum Event<'a> {
         seq: Seq,
         prev: Seq,
         time: Millis,
-        /// What was proved before this was sent: `memory`, `os`, `fsync`.
-        durability: &'static str,
+        /// What was proved before this was sent.
+        durability: Durability,
         duplicate: bool,
     },
     /// The ack of a message to everyone: durability `none`.

@@ -5,10 +5,13 @@ pub mod command;
 pub mod event;
 pub mod json;
 pub mod payload;
+pub mod proto;
+mod reasons;
+mod value;
 
 pub use codes::{CloseCode, ErrorCode};
 pub use command::{Command, Credential, DecodeError, Request, Target};
-pub use event::{Event, Limits, StoredMessage};
+pub use event::{Durability, Event, Limits, StoredMessage};
 pub use payload::{Payload, PayloadKind};
 
 /// How one connection's messages are written, chosen by `Sec-WebSocket-Protocol`.
@@ -17,13 +20,15 @@ pub enum Encoding {
     /// `longwire.json.v1`: text frames, one JSON object each.
     #[default]
     Json,
+    /// `longwire.proto.v1`: binary frames, one Protobuf frame message each.
+    Proto,
 }
 
 const _: () = assert!(Encoding::ALL.len() == crate::frame::ENCODINGS);
 
 impl Encoding {
     /// Every encoding, in the order of `Frames`.
-    pub const ALL: [Self; 1] = [Self::Json];
+    pub const ALL: [Self; 2] = [Self::Json, Self::Proto];
 
     /// Its place in `Frames`.
     pub fn index(self) -> usize {
@@ -34,6 +39,7 @@ impl Encoding {
     pub const fn subprotocol(self) -> &'static str {
         match self {
             Self::Json => "longwire.json.v1",
+            Self::Proto => "longwire.proto.v1",
         }
     }
 
@@ -41,6 +47,7 @@ impl Encoding {
     pub fn is_text(self) -> bool {
         match self {
             Self::Json => true,
+            Self::Proto => false,
         }
     }
 
@@ -51,6 +58,7 @@ impl Encoding {
     pub fn decode(self, message: &[u8]) -> Result<Request<'_>, DecodeError> {
         match self {
             Self::Json => json::decode(message),
+            Self::Proto => proto::decode(message),
         }
     }
 
@@ -58,6 +66,7 @@ impl Encoding {
     pub fn encode(self, event: &Event<'_>, out: &mut Vec<u8>) {
         match self {
             Self::Json => json::encode(event, out),
+            Self::Proto => proto::encode(event, out),
         }
     }
 }

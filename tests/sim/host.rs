@@ -110,9 +110,11 @@ impl Effects for Host {
         if let Event::Message(message) = *event {
             assert!(truth.has(message.conversation, message.seq), "a message is delivered once it is stored");
         }
-        let mut bytes = Vec::new();
-        Encoding::Json.encode(event, &mut bytes);
-        Frames([Frame::new(&bytes)])
+        Frames(Encoding::ALL.map(|encoding| {
+            let mut bytes = Vec::new();
+            encoding.encode(event, &mut bytes);
+            Frame::new(&bytes)
+        }))
     }
 
     fn send(&mut self, conn: ConnId, frame: &Frame, class: Class) {

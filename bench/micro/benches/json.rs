@@ -2,7 +2,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use longwire::ids::{ConversationId, Millis, Seq, UserName};
-use longwire::wire::{Encoding, Event, Payload, PayloadKind, StoredMessage, Target};
+use longwire::wire::{Durability, Encoding, Event, Payload, PayloadKind, StoredMessage, Target};
 use std::hint::black_box;
 
 /// The tutorial's message, one with an id (100 bytes), and ones with more inside.
@@ -62,7 +62,7 @@ fn encode(c: &mut Criterion) {
         seq,
         prev,
         time,
-        durability: "memory",
+        durability: Durability::Memory,
         duplicate: false,
     };
     let mut group = c.benchmark_group("encode");

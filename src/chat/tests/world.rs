@@ -66,9 +66,11 @@ impl Shell {
 
 impl Effects for Shell {
     fn encode(&mut self, event: &Event<'_>) -> Frames {
-        let mut bytes = Vec::new();
-        Encoding::Json.encode(event, &mut bytes);
-        Frames([Frame::new(&bytes)])
+        Frames(Encoding::ALL.map(|encoding| {
+            let mut bytes = Vec::new();
+            encoding.encode(event, &mut bytes);
+            Frame::new(&bytes)
+        }))
     }
 
     fn send(&mut self, conn: ConnId, frame: &Frame, _class: Class) {

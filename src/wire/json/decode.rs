@@ -1,43 +1,26 @@
 //! Reads one JSON command, borrowing from the message. Knows the shapes of commands, no rules.
 
-use super::value;
 use crate::ids::{ConversationId, DeviceName, GroupName, NAME_MAX, Seq, UserName};
+use crate::wire::reasons::{
+    BAD_AFTER, BAD_BEFORE, BAD_CONVERSATION, BAD_DEVICE, BAD_GROUP, BAD_ID, BAD_MEMBER, BAD_TO, BAD_USERNAME,
+    INTEGER_END, NO_CONVERSATION, NO_CREDENTIAL, NO_GROUP, NO_TARGET, Reason,
+};
+use crate::wire::value;
 use crate::wire::{Command, Credential, DecodeError, ErrorCode, Payload, PayloadKind, Request, Target};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
-/// Integers in JSON are safe below this; JavaScript rounds above it.
-const INTEGER_END: u64 = 1 << 53;
-
-/// Why a command is refused, in words for its writer.
-type Reason = &'static str;
-
-macro_rules! name_rule {
-    ($field:literal) => {
-        concat!($field, " must be a string of 1 to 64 bytes without control characters, white space or ':'")
-    };
-}
-
 const NOT_AN_OBJECT: Reason = "a command must be a JSON object";
 const BAD_KEY: Reason = "the name of a field has a \\u escape that is half of a surrogate pair";
 const TWICE: Reason = "a field is given twice";
 const NO_TYPE: Reason = "`type` must be given, as a string";
 const UNKNOWN_TYPE: Reason = "unknown `type`";
-const BAD_ID: Reason = "`id` must be a string of 1 to 64 bytes";
 const NO_MESSAGE: Reason = "`message` must be given; any JSON value will do";
 const TWO_TARGETS: Reason = "give `to` or `group`, not both";
-const NO_TARGET: Reason = "`to` or `group` must be given";
-const NO_CREDENTIAL: Reason = "`token` or `username` must be given";
 const TWO_CREDENTIALS: Reason = "give `token` or `username`, not both";
 const BAD_TOKEN: Reason = "`token` must be a string";
-const NO_GROUP: Reason = "`group` must be given";
-const NO_CONVERSATION: Reason = "`conversation` must be given";
-const BAD_CONVERSATION: Reason =
-    "`conversation` must be \"u:A:B\" with two user names in byte order, or \"g:G\"";
-const BAD_BEFORE: Reason = "`before` must be an integer from 0 to 2^53-1";
-const BAD_AFTER: Reason = "`after` must be an integer from 0 to 2^53-1";
 const BAD_LIMIT: Reason = "`limit` must be an integer from 1 to 2^53-1";
 
 /// The fields that commands are made of; their numbers are places in [`Fields`].
@@ -148,7 +131,7 @@ fn request<'a>(fields: &Fields<'a>) -> Result<Request<'a>, Reason> {
         "leaveGroup" => Command::LeaveGroup { group: fields.group()?.ok_or(NO_GROUP)? },
         "members" => Command::Members {
             group: fields.group()?.ok_or(NO_GROUP)?,
-            after: fields.user(Key::After, name_rule!("`after`"))?,
+            after: fields.user(Key::After, BAD_MEMBER)?,
         },
         "typing" => match fields.target()? {
             Target::Everyone => return Err(NO_TARGET),
@@ -175,7 +158,7 @@ impl<'a> Fields<'a> {
     }
 
     fn group(&self) -> Result<Option<GroupName>, Reason> {
-        let reason = name_rule!("`group`");
+        let reason = BAD_GROUP;
         self.text(Key::Group, reason)?.map(|name| GroupName::new(&name).map_err(|_| reason)).transpose()
     }
 
@@ -189,7 +172,7 @@ impl<'a> Fields<'a> {
     }
 
     fn target(&self) -> Result<Target, Reason> {
-        match (self.user(Key::To, name_rule!("`to`"))?, self.group()?) {
+        match (self.user(Key::To, BAD_TO)?, self.group()?) {
             (Some(_), Some(_)) => Err(TWO_TARGETS),
             (Some(user), None) => Ok(Target::User(user)),
             (None, Some(group)) => Ok(Target::Group(group)),
@@ -205,14 +188,14 @@ impl<'a> Fields<'a> {
 
     fn auth(&self) -> Result<Command<'a>, Reason> {
         let token = self.text(Key::Token, BAD_TOKEN)?;
-        let username = self.user(Key::Username, name_rule!("`username`"))?;
+        let username = self.user(Key::Username, BAD_USERNAME)?;
         let credential = match (token, username) {
             (Some(_), Some(_)) => return Err(TWO_CREDENTIALS),
             (Some(token), None) => Credential::Token(token),
             (None, Some(username)) => Credential::Username(username),
             (None, None) => return Err(NO_CREDENTIAL),
         };
-        let reason = name_rule!("`device`");
+        let reason = BAD_DEVICE;
         let device = self.text(Key::Device, reason)?;
         let device = device.map(|name| DeviceName::new(&name).map_err(|_| reason)).transpose()?;
         Ok(Command::Auth { credential, device })

@@ -43,7 +43,7 @@ impl Writer<'_> {
                 self.number(r#","seq":"#, seq.0);
                 self.number(r#","prev":"#, prev.0);
                 self.number(r#","time":"#, time.0);
-                self.text(r#","durability":"#, durability);
+                self.text(r#","durability":"#, durability.name());
                 if duplicate {
                     self.raw(r#","duplicate":true"#);
                 }

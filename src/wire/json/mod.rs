@@ -4,7 +4,6 @@ mod decode;
 mod encode;
 #[cfg(test)]
 mod properties;
-mod value;
 
 pub use decode::decode;
 pub use encode::encode;

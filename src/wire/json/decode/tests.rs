@@ -51,8 +51,8 @@ fn auth() {
     refused(r#"{"type":"auth"}"#, NO_CREDENTIAL);
     refused(r#"{"type":"auth","token":1}"#, BAD_TOKEN);
     refused(r#"{"type":"auth","token":"a","username":"alice"}"#, TWO_CREDENTIALS);
-    refused(r#"{"type":"auth","username":"a b"}"#, name_rule!("`username`"));
-    refused(r#"{"type":"auth","username":"alice","device":""}"#, name_rule!("`device`"));
+    refused(r#"{"type":"auth","username":"a b"}"#, BAD_USERNAME);
+    refused(r#"{"type":"auth","username":"alice","device":""}"#, BAD_DEVICE);
 }
 
 #[test]
@@ -72,10 +72,10 @@ fn message_three_ways() {
         Command::Message { target: Target::Everyone, payload: json("1.50") }
     );
     refused(r#"{"type":"message","to":"bob","group":"room","message":1}"#, TWO_TARGETS);
-    refused(r#"{"type":"message","to":"a:b","message":1}"#, name_rule!("`to`"));
-    refused(r#"{"type":"message","group":7,"message":1}"#, name_rule!("`group`"));
+    refused(r#"{"type":"message","to":"a:b","message":1}"#, BAD_TO);
+    refused(r#"{"type":"message","group":7,"message":1}"#, BAD_GROUP);
     // Were null the same as absent, this would go to everyone.
-    refused(r#"{"type":"message","to":null,"message":1}"#, name_rule!("`to`"));
+    refused(r#"{"type":"message","to":null,"message":1}"#, BAD_TO);
 }
 
 #[test]
@@ -120,8 +120,8 @@ fn groups() {
         Command::Members { group: group("room"), after: Some(user("bob")) }
     );
     refused(r#"{"type":"joinGroup"}"#, NO_GROUP);
-    refused(r#"{"type":"leaveGroup","group":""}"#, name_rule!("`group`"));
-    refused(r#"{"type":"members","group":"room","after":5}"#, name_rule!("`after`"));
+    refused(r#"{"type":"leaveGroup","group":""}"#, BAD_GROUP);
+    refused(r#"{"type":"members","group":"room","after":5}"#, BAD_MEMBER);
 }
 
 #[test]

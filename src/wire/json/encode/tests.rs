@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::ids::{ConversationId, GroupName, Millis, Seq, SessionId, ShardId, UserName};
-use crate::wire::ErrorCode;
+use crate::wire::{Durability, ErrorCode};
 
 fn written(event: &Event<'_>) -> String {
     let mut out = b"kept ".to_vec();
@@ -98,7 +98,7 @@ fn acks() {
         seq: Seq(9_007_199_254_740_991),
         prev: Seq(3),
         time: Millis(5),
-        durability: "memory",
+        durability: Durability::Memory,
         duplicate,
     };
     let shown = r#"{"type":"ack","id":"1","conversation":"g:room","seq":9007199254740991,"prev":3,"time":5,"durability":"memory""#;

@@ -1,4 +1,4 @@
-//! Checks a payload once, where it enters, so that no receiver chokes on it. Knows JSON, no commands.
+//! Checks a JSON payload once, where it enters, so that no receiver chokes on it. Knows JSON, no commands.
 
 use crate::limits::JSON_DEPTH_MAX;
 

@@ -33,7 +33,8 @@ const GREETING: &str = "\
 This is a Longwire server: instant messaging over WebSocket.
 
 Connect a WebSocket client to this address, path / or /ws. Messages are JSON
-objects, one per text frame (subprotocol longwire.json.v1). In dev mode, sign in with
+objects, one per text frame (subprotocol longwire.json.v1), or Protobuf in binary
+frames (subprotocol longwire.proto.v1). In dev mode, sign in with
     {\"type\":\"auth\",\"username\":\"alice\"}
 and say something to a user with
     {\"type\":\"message\",\"to\":\"bob\",\"message\":\"hello\"}

@@ -23,54 +23,80 @@ async function signedIn(name, options) {
   return clients.at(-1);
 }
 
-test('a private message and its ack', limit, async () => {
-  const [alice, bob] = [await signedIn('alice1'), await signedIn('bob1')];
-  alice.send({ type: 'message', to: 'bob1', message: { text: 'héllo 😀', n: [1, null] }, id: '1' });
-  const { durability, ...place } = await alice.receive();
-  assert.equal(durability, 'memory');
-  assert.equal(place.type, 'ack');
-  assert.ok(Number.isSafeInteger(place.seq));
-  assert.deepEqual(await bob.receive(), {
-    ...place,
-    type: 'message',
-    from: 'alice1',
-    to: 'bob1',
-    message: { text: 'héllo 😀', n: [1, null] },
+for (const encoding of ['json', 'proto']) {
+  const one = (name) => signedIn(`${name}-${encoding}`, { encoding });
+
+  test(`${encoding}: a private message and its ack`, limit, async () => {
+    const [alice, bob] = [await one('alice1'), await one('bob1')];
+    alice.send({ type: 'message', to: `bob1-${encoding}`, message: { text: 'héllo 😀', n: [1, null] }, id: '1' });
+    const { durability, ...place } = await alice.receive();
+    assert.equal(durability, 'memory');
+    assert.equal(place.type, 'ack');
+    assert.ok(Number.isSafeInteger(place.seq));
+    assert.deepEqual(await bob.receive(), {
+      ...place,
+      type: 'message',
+      from: `alice1-${encoding}`,
+      to: `bob1-${encoding}`,
+      message: { text: 'héllo 😀', n: [1, null] },
+    });
+    await alice.receiveNothing();
   });
-  await alice.receiveNothing();
-});
 
-test('a group of ten', limit, async () => {
-  const members = [];
-  for (let n = 0; n < 10; n += 1) {
-    const member = await signedIn(`member${n}`);
-    member.send({ type: 'joinGroup', group: 'ten' });
-    const joined = await member.receive();
-    assert.deepEqual({ ...joined, seq: 0 }, { type: 'joined', group: 'ten', members: n + 1, seq: 0 });
-    for (const earlier of members) {
-      assert.deepEqual(await earlier.receive(), {
-        type: 'groupEvent', group: 'ten', event: 'joined', user: `member${n}`, members: n + 1,
-      });
+  test(`${encoding}: a group of ten`, limit, async () => {
+    const [group, members] = [`ten-${encoding}`, []];
+    for (let n = 0; n < 10; n += 1) {
+      const member = await one(`member${n}`);
+      member.send({ type: 'joinGroup', group });
+      const joined = await member.receive();
+      assert.deepEqual({ ...joined, seq: 0 }, { type: 'joined', group, members: n + 1, seq: 0 });
+      for (const earlier of members) {
+        assert.deepEqual(await earlier.receive(), {
+          type: 'groupEvent', group, event: 'joined', user: `member${n}-${encoding}`, members: n + 1,
+        });
+      }
+      members.push(member);
     }
-    members.push(member);
-  }
-  for (const [n, sender] of members.entries()) {
-    sender.send({ type: 'message', group: 'ten', message: n });
-    for (const receiver of members) {
-      if (receiver === sender) continue;
-      const { from, group, message } = await receiver.receive();
-      assert.deepEqual({ from, group, message }, { from: `member${n}`, group: 'ten', message: n });
+    for (const [n, sender] of members.entries()) {
+      sender.send({ type: 'message', group, message: n });
+      for (const receiver of members) {
+        if (receiver === sender) continue;
+        const { from, message, ...place } = await receiver.receive();
+        assert.deepEqual({ from, group: place.group, message }, { from: `member${n}-${encoding}`, group, message: n });
+      }
     }
-  }
-});
+  });
 
-test('to everyone', limit, async () => {
-  const [alice, bob] = [await signedIn('alice2'), await signedIn('bob2')];
-  alice.send({ type: 'message', message: 'all' });
-  const { time, ...message } = await bob.receive();
-  assert.deepEqual(message, { type: 'message', from: 'alice2', message: 'all' });
-  assert.ok(Math.abs(time - Date.now()) < 60_000);
-  for (const client of clients) if (client !== alice && client !== bob) await client.receive();
+  test(`${encoding}: to everyone`, limit, async () => {
+    const [alice, bob] = [await one('alice2'), await one('bob2')];
+    alice.send({ type: 'message', message: 'all' });
+    const { time, ...message } = await bob.receive();
+    assert.deepEqual(message, { type: 'message', from: `alice2-${encoding}`, message: 'all' });
+    assert.ok(Math.abs(time - Date.now()) < 60_000);
+    for (const client of clients) if (client !== alice && client !== bob) await client.receive();
+  });
+
+  test(`${encoding}: many messages in flight keep their order`, limit, async () => {
+    const [alice, bob] = [await one('alice6'), await one('bob6')];
+    for (let n = 0; n < 1000; n += 1) alice.send({ type: 'message', to: `bob6-${encoding}`, message: n, id: `${n}` });
+    for (let n = 0; n < 1000; n += 1) assert.equal((await bob.receive()).message, n);
+    for (let n = 0; n < 1000; n += 1) assert.equal((await alice.receive()).id, `${n}`);
+  });
+}
+
+test('JSON and binary in one conversation', limit, async () => {
+  const [alice, bob] = [await signedIn('alice9'), await signedIn('bob9', { encoding: 'proto' })];
+  alice.send({ type: 'message', to: 'bob9', message: { text: 'héllo 😀', n: [1, null] }, id: '1' });
+  const { type, durability, ...place } = await alice.receive();
+  assert.deepEqual([type, durability], ['ack', 'memory']);
+  const message = { type: 'message', from: 'alice9', to: 'bob9', message: { text: 'héllo 😀', n: [1, null] } };
+  assert.deepEqual(await bob.receive(), { ...message, ...place });
+  for (const content of [{ message: 'say "hé"', kind: 'text' }, { message: 'AP8Q', kind: 'bytes' }, { message: null }]) {
+    bob.send({ type: 'message', to: 'alice9', ...content });
+    const { from, message, kind } = await alice.receive();
+    const shown = content.kind === 'bytes' ? 'bytes' : undefined;
+    assert.deepEqual([from, message, kind], ['bob9', content.message, shown]);
+  }
 });
 
 test('compression is offered and declined', limit, async () => {
@@ -80,8 +106,10 @@ test('compression is offered and declined', limit, async () => {
 });
 
 test('the subprotocol is selected', limit, async () => {
-  const client = await signedIn('alice4', { protocols: ['longwire.json.v1'] });
+  const client = await signedIn('alice4', { protocols: ['longwire.json.v1', 'longwire.proto.v1'] });
   assert.equal(client.socket.protocol, 'longwire.json.v1');
+  const other = await signedIn('alice4', { encoding: 'proto', protocols: ['mqtt', 'longwire.proto.v1'] });
+  assert.equal(other.socket.protocol, 'longwire.proto.v1');
 });
 
 test('fragments, and a ping between them', limit, async () => {
@@ -94,16 +122,17 @@ test('fragments, and a ping between them', limit, async () => {
   assert.equal((await client.receive()).type, 'pong');
 });
 
-test('many messages in flight keep their order', limit, async () => {
-  const [alice, bob] = [await signedIn('alice6'), await signedIn('bob6')];
-  for (let n = 0; n < 1000; n += 1) alice.send({ type: 'message', to: 'bob6', message: n, id: `${n}` });
-  for (let n = 0; n < 1000; n += 1) assert.equal((await bob.receive()).message, n);
-  for (let n = 0; n < 1000; n += 1) assert.equal((await alice.receive()).id, `${n}`);
-});
-
 test('what is wrong has its close code', limit, async () => {
-  for (const [wrong, code] of [['hello', 1007], [Buffer.from('{}'), 1003], ['x'.repeat(65537), 1009]]) {
-    const client = await signedIn('alice7');
+  const wrongs = [
+    ['json', 'hello', 1007],
+    ['json', Buffer.from('{}'), 1003],
+    ['json', 'x'.repeat(65537), 1009],
+    ['proto', Buffer.from('hello'), 1007],
+    ['proto', '{"type":"ping"}', 1003],
+    ['proto', Buffer.alloc(65537), 1009],
+  ];
+  for (const [encoding, wrong, code] of wrongs) {
+    const client = await signedIn('alice7', { encoding });
     client.socket.send(wrong);
     assert.deepEqual(await client.receive(), { closed: code });
   }

@@ -23,14 +23,20 @@ def name():
     return lambda stem: f"{stem}-{number}"
 
 
+@pytest.fixture(params=["json", "proto"])
+def encoding(request):
+    """What clients speak unless a test says otherwise: what holds for one encoding holds for the other."""
+    return request.param
+
+
 @pytest.fixture
-def connect(request):
+def connect(request, encoding):
     """Opens connections, to the shared server unless another is given."""
     clients = []
 
-    def open(server=None, path="", **options):
+    def open(server=None, path="", encoding=encoding, **options):
         server = server or request.getfixturevalue("server")
-        clients.append(Client(server.url + path, **options))
+        clients.append(Client(server.url + path, encoding, **options))
         return clients[-1]
 
     yield open
@@ -39,11 +45,11 @@ def connect(request):
 
 
 @pytest.fixture
-def signed_in(connect, name):
+def signed_in(connect, name, encoding):
     """Opens connections and signs them in by name; the same stem is the same user within a test."""
 
-    def open(stem, **fields):
-        client = connect()
+    def open(stem, encoding=encoding, **fields):
+        client = connect(encoding=encoding)
         client.user = name(stem)
         client.sign_in(client.user, **fields)
         return client

@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import WebSocket from 'ws';
+import { fromFrame, subprotocol, toFrame } from './binary.mjs';
 
 export class Server {
   static async start(...args) {
@@ -45,9 +46,11 @@ export class Client {
   #received = [];
   #waiting = [];
 
-  static async open(server, options = {}) {
-    const socket = new WebSocket(server.url, options.protocols ?? [], { perMessageDeflate: false, ...options });
-    const client = new Client(socket);
+  // With the encoding `proto` commands and events look the same here, and are binary frames on the wire.
+  static async open(server, { encoding = 'json', protocols, ...options } = {}) {
+    const offered = protocols ?? (encoding === 'proto' ? [subprotocol] : []);
+    const socket = new WebSocket(server.url, offered, { perMessageDeflate: false, ...options });
+    const client = new Client(socket, encoding);
     await once(socket, 'open');
     return client;
   }
@@ -60,9 +63,13 @@ export class Client {
     return client;
   }
 
-  constructor(socket) {
+  constructor(socket, encoding) {
     this.socket = socket;
-    socket.on('message', (data, isBinary) => this.#take(isBinary ? data : JSON.parse(data)));
+    this.encoding = encoding;
+    socket.on('message', (data, isBinary) => {
+      if (isBinary !== (encoding === 'proto')) throw new Error('a frame of the other kind');
+      this.#take(isBinary ? fromFrame(data) : JSON.parse(data));
+    });
     socket.on('close', (code) => this.#take({ closed: code }));
   }
 
@@ -73,7 +80,7 @@ export class Client {
   }
 
   send(command) {
-    this.socket.send(JSON.stringify(command));
+    this.socket.send(this.encoding === 'json' ? JSON.stringify(command) : toFrame(command));
   }
 
   // The next message, or { closed: code }. The test runner's own time limit bounds the wait.

@@ -13,6 +13,12 @@ from raw import Raw
 PING = b'{"type":"ping"}'
 
 
+@pytest.fixture
+def encoding():
+    """Frames and JSON; binary frames have test_binary.py."""
+    return "json"
+
+
 def test_a_known_subprotocol_is_selected_and_unknown_ones_are_not(connect):
     for offered, selected in [
         (["longwire.json.v1"], "longwire.json.v1"),

@@ -1,0 +1,199 @@
+"""Binary frames by clients that others' Protobuf wrote: which encoding is spoken, what passes between the two, and
+what no client may send."""
+
+import base64
+
+import pytest
+
+import raw
+from binary import SUBPROTOCOL, ClientFrame, ServerFrame, to_frame
+from longwire import token
+from raw import Raw
+from test_vectors import each
+
+JSON = "longwire.json.v1"
+BYTES = bytes(range(256))
+# Content of each kind that is so many bytes.
+CONTENT = {
+    "json": lambda size: "x" * (size - 2),
+    "text": lambda size: "x" * size,
+    "bytes": lambda size: base64.b64encode(b"x" * size).decode(),
+}
+
+
+@pytest.fixture
+def encoding():
+    return "proto"
+
+
+@pytest.fixture
+def pair(signed_in):
+    """The two encodings in one conversation, both ways."""
+    return signed_in("alice", encoding="json"), signed_in("bob")
+
+
+def frame(client):
+    return ServerFrame.FromString(client.recv_text())
+
+
+@pytest.mark.parametrize(
+    "offered, selected",
+    [
+        ([SUBPROTOCOL], SUBPROTOCOL),
+        (["mqtt", SUBPROTOCOL], SUBPROTOCOL),
+        ([SUBPROTOCOL, JSON], SUBPROTOCOL),
+        ([JSON, SUBPROTOCOL], JSON),
+        (["longwire.proto.v2"], None),
+        (None, None),
+    ],
+)
+def test_the_first_subprotocol_that_is_known_is_spoken(connect, offered, selected):
+    client = connect(encoding="proto" if selected == SUBPROTOCOL else "json", subprotocols=offered)
+    assert client.socket.subprotocol == selected
+    client.expect_nothing()
+
+
+PAYLOADS = ["null", "-0.0", "1.50e+3", "12345678901234567890123", '"\\u00e9\\ud83d\\ude00 \\/"', '{ "a" :\t[1 ], "a":0 }']
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_a_json_value_passes_as_it_was_written(pair, payload):
+    spoken, binary = pair
+    spoken.send_text(f'{{"type":"message","to":"{binary.user}","message":{payload},"id":"1"}}')
+    message = frame(binary).message
+    assert (message.WhichOneof("content"), message.json, message.id) == ("json", payload, "1")
+    answer = ClientFrame(id="2")
+    answer.message.to, answer.message.json = spoken.user, payload
+    binary.socket.send(answer.SerializeToString())
+    assert spoken.expect("ack", ...)["id"] == "1"
+    assert f'"message":{payload},"id":"2"' in spoken.recv_text()
+    binary.expect("ack", ..., id="2")
+
+
+def test_text_and_bytes_reach_everyone_in_their_own_way(pair, signed_in):
+    spoken, binary = pair
+    phone = signed_in("bob")
+    content = {"text": 'say "hé"\\\n😀', "bytes": base64.b64encode(BYTES).decode()}
+    for number, (kind, value) in enumerate(content.items()):
+        place = binary.ask(
+            {"type": "message", "to": spoken.user, "message": value, "kind": kind, "id": kind}, "ack", ..., id=kind
+        )
+        shown = {"message": value} | ({"kind": "bytes"} if kind == "bytes" else {})
+        place = {field: place[field] for field in ("conversation", "seq", "prev", "time")}
+        event = {"from": binary.user, "to": spoken.user, "id": kind} | shown | place
+        assert spoken.recv() == {"type": "message"} | event
+        assert phone.recv() == {"type": "message"} | event
+    conversation = place["conversation"]
+    for client in (spoken, binary):
+        client.send(type="history", conversation=conversation)
+    kept = frame(binary).history.messages
+    assert [message.WhichOneof("content") for message in kept] == ["text", "bytes"]
+    assert (kept[0].text, kept[1].bytes) == (content["text"], BYTES)
+    page = spoken.expect("history", ...)["messages"]
+    assert [message["message"] for message in page] == list(content.values())
+    assert [message.get("kind") for message in page] == [None, "bytes"]
+
+
+def test_a_group_of_both(signed_in, name):
+    members = [signed_in(f"member{number}", encoding=["json", "proto"][number % 2]) for number in range(6)]
+    for number, member in enumerate(members, start=1):
+        member.join(name("both"), number)
+        for earlier in members[: number - 1]:
+            earlier.expect("groupEvent", group=name("both"), event="joined", user=member.user, members=number)
+    for number, sender in enumerate(members):
+        sender.send(type="message", group=name("both"), message={"n": number})
+        seen = [one.expect("message", ..., message={"n": number}) for one in members if one is not sender]
+        assert all(one == seen[0] for one in seen)
+        sender.send(type="typing", group=name("both"))
+        for one in members:
+            if one is not sender:
+                one.expect("typing", from_=sender.user, group=name("both"))
+
+
+def test_a_message_to_everyone_reaches_both(strict, key, connect):
+    speaker, listener, hearer = connect(strict), connect(strict), connect(strict, encoding="json")
+    for place, client in enumerate((speaker, listener, hearer)):
+        client.ask({"type": "auth", "token": token(key, f"both{place}", broadcast=True)}, "authenticated", ...)
+    speaker.ask({"type": "message", "message": "all", "kind": "text", "id": "e"}, "ack", id="e", time=..., durability="none")
+    shown = hearer.expect("message", from_="both0", message="all", time=...)
+    assert listener.recv() == shown
+    hearer.send(type="message", message=[1])
+    event = frame(listener).message
+    assert (event.WhichOneof("target"), event.json, event.conversation, event.seq) == ("everyone", "[1]", "", 0)
+    speaker.expect("message", from_="both2", message=[1], time=...)
+
+
+def test_sending_again_by_the_other_encoding_is_a_duplicate_if_the_bytes_are_the_same(signed_in):
+    alice, phone = signed_in("alice", encoding="json"), signed_in("alice")
+    bob = signed_in("bob")
+    message = {"type": "message", "to": bob.user, "message": "same", "id": "s"}
+    first = alice.ask(message, "ack", ..., id="s")
+    phone.expect("message", ..., id="s")
+    assert phone.ask(message, "ack", ..., id="s", duplicate=True) == first | {"duplicate": True}
+    # The same letters as another kind, and the same bytes as another kind.
+    for kind, content in {"text": "same", "bytes": base64.b64encode(b'"same"').decode()}.items():
+        phone.send(message | {"kind": kind, "message": content})
+        phone.expect_error(409, **{"for": "message", "id": "s"})
+    bob.expect("message", ..., id="s")
+    bob.expect_nothing()
+
+
+@pytest.mark.parametrize("kind", CONTENT)
+def test_the_limit_is_on_the_content_of_each_kind(pair, kind):
+    spoken, binary = pair
+    command = {"type": "message", "to": spoken.user, "kind": kind}
+    binary.send(command | {"message": CONTENT[kind](32769), "id": "over"})
+    binary.expect_error(413, **{"for": "message", "id": "over"})
+    fits = CONTENT[kind](32768)
+    binary.ask(command | {"message": fits, "id": "fits"}, "ack", ..., id="fits")
+    spoken.expect("message", ..., message=fits)
+
+
+def test_text_closes_with_1003(signed_in):
+    client = signed_in("alice")
+    client.send_text('{"type":"ping"}')
+    client.expect_closed(1003)
+
+
+def test_over_size_closes_with_1009(signed_in):
+    client = signed_in("alice")
+
+    def send(size):
+        frame = ClientFrame()
+        frame.message.to, frame.message.text = client.user, "x" * 60000
+        frame.message.text += "x" * (size - frame.ByteSize())
+        assert frame.ByteSize() == size
+        client.socket.send(frame.SerializeToString())
+
+    send(65536)
+    client.expect_error(413, **{"for": "message"})
+    send(65537)
+    client.expect_closed(1009)
+
+
+def test_fragments_are_put_together(server):
+    ping = to_frame({"type": "ping", "id": "in pieces"})
+    with Raw(server, Sec_WebSocket_Protocol=SUBPROTOCOL) as client:
+        assert client.headers["sec-websocket-protocol"] == SUBPROTOCOL
+        client.send(raw.BINARY, ping[:3], fin=False)
+        client.send(raw.PING, b"between")
+        assert client.recv() == (raw.PONG, b"between")
+        client.send(raw.CONTINUATION, ping[3:])
+        opcode, answer = client.recv()
+        assert (opcode, ServerFrame.FromString(answer).id) == (raw.BINARY, "in pieces")
+
+
+@each("refused")
+def test_what_is_refused_says_why_and_the_connection_lives_on(signed_in, vector):
+    client = signed_in("alice")
+    client.socket.send(bytes.fromhex(vector["hex"]))
+    error = client.expect_error(vector["code"])
+    assert (error.get("for"), error.get("id")) == (vector.get("command"), vector.get("id"))
+    client.expect_nothing()
+
+
+@each("malformed")
+def test_what_is_malformed_closes_with_1007(signed_in, vector):
+    client = signed_in("alice")
+    client.socket.send(bytes.fromhex(vector["hex"]))
+    client.expect_closed(1007)

@@ -29,14 +29,17 @@ class Page:
     def call(self, method, **parameters):
         return self._browser.call(method, parameters, self._session, self._note)
 
-    def open(self, path):
+    def open(self, address):
+        """Opens a URL, or a file."""
+        address = address if isinstance(address, str) else address.resolve().as_uri()
         for domain in ("Page", "Log", "Runtime", "Network"):
             self.call(f"{domain}.enable")
-        self.call("Page.navigate", url=path.resolve().as_uri())
+        self.call("Page.navigate", url=address)
         self._browser.until("Page.loadEventFired", self._session, self._note)
 
     def evaluate(self, expression):
-        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        """What an expression gives; a promise's value once it is there."""
+        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 

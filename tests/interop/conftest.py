@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from browser import Browser
 from longwire import Client, Server
 
 _numbers = itertools.count(1)
@@ -55,6 +56,13 @@ def signed_in(connect, name, encoding):
         return client
 
     return open
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    browser = Browser(tmp_path_factory.mktemp("browser"))
+    yield browser
+    browser.close()
 
 
 @pytest.fixture(scope="session")

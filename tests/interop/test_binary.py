@@ -6,7 +6,7 @@ import base64
 import pytest
 
 import raw
-from binary import SUBPROTOCOL, ClientFrame, ServerFrame, to_frame
+from binary import SUBPROTOCOL, ClientFrame, ServerFrame, from_frame, to_frame
 from longwire import token
 from raw import Raw
 from test_vectors import each
@@ -197,3 +197,48 @@ def test_what_is_malformed_closes_with_1007(signed_in, vector):
     client = signed_in("alice")
     client.socket.send(bytes.fromhex(vector["hex"]))
     client.expect_closed(1007)
+
+
+def test_a_known_field_of_another_wire_type_is_malformed(signed_in):
+    # Protobuf's own libraries do not agree: some take it for a field that they do not know.
+    client = signed_in("alice")
+    client.socket.send(to_frame({"type": "ping"}) + b"\x78\x01")
+    client.expect_closed(1007)
+
+
+# What a page does: `say` sends a frame, and gives the next one that comes. Frames are lists of bytes here.
+PAGE = """new Promise((opened, failed) => {
+    const socket = new WebSocket(location.origin.replace("http", "ws"), "%s");
+    socket.binaryType = "arraybuffer";
+    window.next = () => new Promise((taken) => {
+        socket.onmessage = ({ data }) => taken([...new Uint8Array(data)]);
+    });
+    window.say = (frame) => {
+        const answer = next();
+        socket.send(Uint8Array.from(frame));
+        return answer;
+    };
+    socket.onopen = () => opened(socket.protocol);
+    socket.onerror = failed;
+})"""
+
+
+def test_a_page_in_a_browser_chats(server, browser, signed_in, name):
+    page = browser.page()
+    page.open(server.url.replace("ws:", "http:"))
+    assert page.evaluate(PAGE % SUBPROTOCOL) == SUBPROTOCOL
+
+    def say(**command):
+        return from_frame(bytes(page.evaluate(f"say({list(to_frame(command))})")))
+
+    signed_in_page = say(type="auth", username=name("page"))
+    assert (signed_in_page["type"], signed_in_page["user"]) == ("authenticated", name("page"))
+    alice = signed_in("alice")
+    ack = say(type="message", to=alice.user, message="from a page", kind="text", id="1")
+    assert ack["id"] == "1"
+    alice.expect("message", ..., from_=name("page"), message="from a page", seq=ack["seq"])
+    page.evaluate("void (window.answer = next())")
+    alice.send(type="message", to=name("page"), message=base64.b64encode(BYTES).decode(), kind="bytes")
+    answer = ServerFrame.FromString(bytes(page.evaluate("answer")))
+    assert answer.message.bytes == BYTES
+    assert page.complaints == []

@@ -11,8 +11,6 @@ import pytest
 from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
 
-from browser import Browser
-
 BINARY = pathlib.Path(os.environ.get("LONGWIRE_BIN", "longwire")).with_name("longwire-bench")
 # How long a run may take before the test fails (seconds): a bound, never a wait.
 PATIENCE = 60
@@ -53,13 +51,6 @@ def folder(server, tmp_path_factory):
 @pytest.fixture(scope="module")
 def summary(folder):
     return json.loads((folder / "summary.json").read_text())
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    browser = Browser(tmp_path_factory.mktemp("browser"))
-    yield browser
-    browser.close()
 
 
 def opened(browser, path):

@@ -54,7 +54,7 @@ impl Outbox {
         self.queue.is_empty()
     }
 
-    /// Queues a frame within `budget` bytes, dropping what may be dropped to make room.
+    /// Queues a frame within `budget` bytes, or a larger one alone, dropping what may be dropped to make room.
     pub fn push(&mut self, frame: &Frame, class: Class, budget: usize) -> Pushed {
         if self.fits(frame, budget) {
             self.force(frame, class);
@@ -131,8 +131,9 @@ impl Outbox {
         self.queue.is_empty() && self.in_flight.is_none()
     }
 
+    /// A frame alone always fits: text and bytes grow when they are written as JSON, whatever the budget is.
     fn fits(&self, frame: &Frame, budget: usize) -> bool {
-        self.bytes + cost(frame) <= budget && self.queue.len() < OUTBOX_FRAMES_MAX
+        self.queue.is_empty() || self.bytes + cost(frame) <= budget && self.queue.len() < OUTBOX_FRAMES_MAX
     }
 
     fn drop_class(&mut self, class: Class) -> u32 {
@@ -188,6 +189,19 @@ mod tests {
         assert_eq!(outbox.push(&frame(900), Class::Reply, BUDGET), Pushed::Queued);
         assert_eq!(outbox.push(&frame(900), Class::Reply, BUDGET), Pushed::TooSlow);
         assert_eq!(outbox.bytes(), cost(&frame(900)));
+    }
+
+    #[test]
+    fn a_frame_over_the_budget_goes_alone() {
+        for class in [Class::Ephemeral, Class::Stored, Class::Reply] {
+            let mut outbox = Outbox::default();
+            assert_eq!(outbox.push(&frame(6000), class, BUDGET), Pushed::Queued);
+            assert_eq!(outbox.push(&frame(10), Class::Ephemeral, BUDGET), Pushed::Dropped);
+        }
+        let mut outbox = Outbox::default();
+        assert_eq!(outbox.push(&frame(10), Class::Stored, BUDGET), Pushed::Queued);
+        assert_eq!(outbox.push(&frame(6000), Class::Stored, BUDGET), Pushed::Shed { stored: 2 });
+        assert_eq!(outbox.push(&frame(6000), Class::Reply, BUDGET), Pushed::Queued, "the history of it");
     }
 
     #[test]

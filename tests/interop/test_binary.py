@@ -2,12 +2,13 @@
 what no client may send."""
 
 import base64
+from contextlib import closing
 
 import pytest
 
 import raw
 from binary import SUBPROTOCOL, ClientFrame, ServerFrame, from_frame, to_frame
-from longwire import token
+from longwire import Client, Server, token
 from raw import Raw
 from test_vectors import each
 
@@ -147,6 +148,20 @@ def test_the_limit_is_on_the_content_of_each_kind(pair, kind):
     fits = CONTENT[kind](32768)
     binary.ask(command | {"message": fits, "id": "fits"}, "ack", ..., id="fits")
     spoken.expect("message", ..., message=fits)
+
+
+def test_text_that_grows_in_json_reaches_its_reader_through_a_small_queue():
+    content = "\x01" * 32000
+    with Server("--client-queue-max-size", "64KiB") as server:
+        with closing(Client(server.url)) as alice, closing(Client(server.url, encoding="proto")) as bob:
+            alice.sign_in("alice")
+            bob.sign_in("bob")
+            for id in ("1", "2"):
+                bob.ask({"type": "message", "to": "alice", "message": content, "kind": "text", "id": id}, "ack", ..., id=id)
+                alice.expect("message", ..., message=content, id=id)
+            alice.send(type="history", conversation="u:alice:bob")
+            page = alice.expect("history", ...)["messages"]
+            assert [message["message"] for message in page] == [content] * 2
 
 
 def test_text_closes_with_1003(signed_in):

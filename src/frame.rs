@@ -26,9 +26,25 @@ impl Frame {
     }
 }
 
-/// One event in each encoding in use, by the encoding's index.
+/// One event in each encoding that anyone speaks, by the encoding's index; what nobody speaks is not written.
 #[derive(Clone, Debug)]
-pub struct Frames(pub [Frame; ENCODINGS]);
+pub struct Frames([Option<Frame>; ENCODINGS]);
+
+// An absent frame costs no flag beside it: mails carry these.
+const _: () = assert!(size_of::<Frames>() == ENCODINGS * size_of::<Frame>());
+
+impl Frames {
+    /// Asks for each encoding's frame, by its index.
+    pub fn of(frame: impl FnMut(usize) -> Option<Frame>) -> Self {
+        Self(std::array::from_fn(frame))
+    }
+
+    /// The frame of one encoding, if it was spoken when this was encoded.
+    #[inline]
+    pub fn get(&self, encoding: usize) -> Option<&Frame> {
+        self.0[encoding].as_ref()
+    }
+}
 
 /// What may happen to a frame whose receiver is slow (design D7: latest ephemeral first, then stored, then the session).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

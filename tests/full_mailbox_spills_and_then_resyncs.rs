@@ -19,7 +19,7 @@ use longwire::wire::{CloseCode, Encoding, Event, Limits};
 const SLOW: ShardId = ShardId(1);
 
 fn frames() -> Frames {
-    Frames(Encoding::ALL.map(|_| Frame::new(b"x")))
+    Frames::of(|_| Some(Frame::new(b"x")))
 }
 
 fn group() -> GroupName {
@@ -123,12 +123,18 @@ struct Sent(Vec<(ConnId, String)>);
 
 impl Effects for Sent {
     fn encode(&mut self, event: &Event<'_>) -> Frames {
-        Frames(Encoding::ALL.map(|encoding| {
-            let mut bytes = Vec::new();
-            encoding.encode(event, &mut bytes);
-            Frame::new(&bytes)
-        }))
+        Frames::of(|n| Some(self.encode_in(Encoding::ALL[n], event)))
     }
+
+    fn encode_in(&mut self, encoding: Encoding, event: &Event<'_>) -> Frame {
+        let mut bytes = Vec::new();
+        encoding.encode(event, &mut bytes);
+        Frame::new(&bytes)
+    }
+
+    fn session_begins(&mut self, _: Encoding) {}
+
+    fn session_ended(&mut self, _: Encoding) {}
 
     fn send(&mut self, conn: ConnId, frame: &Frame, _class: Class) {
         self.0.push((conn, String::from_utf8_lossy(frame.bytes()).into_owned()));

@@ -4,7 +4,8 @@
 mod common;
 
 use common::TestServer;
-use common::raw::{Raw, UPGRADE, auth, text};
+use common::proto::{self, ask, said};
+use common::raw::{BINARY, Raw, UPGRADE, auth, frame, text, upgrade_offering};
 use longwire::metrics::Counter;
 use serde_json::json;
 use std::io::Write;
@@ -80,4 +81,31 @@ fn a_large_message_on_the_heels_of_the_sign_in_moves_along() {
         assert_eq!(raw.expect_event()["type"], "authenticated");
         assert_eq!(raw.expect_event()["type"], "ack");
     }
+}
+
+#[test]
+fn a_binary_connection_is_one_where_it_moves_to() {
+    let server = TestServer::chat(usize::from(SHARDS), &[("group.event_max_members", "0")]);
+    let mut moved = 0;
+    for n in 0..64 {
+        let user = server.user_on(n % SHARDS, 0);
+        let group = server.group_on(n / SHARDS % SHARDS, 0);
+        let ask = [
+            proto::command(ask::PING, &[], "early"),
+            proto::auth(&user),
+            proto::command(ask::JOIN_GROUP, &[(1, group.as_bytes())], "join"),
+            proto::command(ask::MESSAGE, &[(2, group.as_bytes()), (5, b"hello")], &format!("{n}")),
+        ];
+        let mut bytes = upgrade_offering(&[proto::SUBPROTOCOL]).into_bytes();
+        bytes.extend(ask.iter().flat_map(|command| frame(BINARY, command)));
+        let mut raw = Raw::over(server.tcp());
+        raw.write(&bytes);
+        raw.expect_upgrade();
+        for what in [said::PONG, said::AUTHENTICATED, said::JOINED, said::ACK] {
+            let Some((BINARY, event)) = raw.next_frame() else { panic!("an event in binary") };
+            assert_eq!(proto::read(&event).what, what);
+        }
+        moved = server.count(Counter::HandedOver);
+    }
+    assert!(moved > 0, "some of them were accepted by another shard");
 }

@@ -4,7 +4,7 @@ mod common;
 
 use common::TestServer;
 use common::raw::Raw;
-use longwire::metrics::{Counter, Gauge};
+use longwire::metrics::Counter;
 use tungstenite::Message;
 
 /// Pings that a living client answers: the silent one is long gone by then.
@@ -32,5 +32,5 @@ fn heartbeat_closes_the_silent() {
     }
     living.iter_mut().for_each(common::Client::expect_nothing);
     assert_eq!(server.count(Counter::ClosedNoPong), 4);
-    server.wait_until("their sessions are gone", |server| server.level(Gauge::Sessions) == 4);
+    server.wait_until("their sessions are gone", |server| server.sessions() == 4);
 }

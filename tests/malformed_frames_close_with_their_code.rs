@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::raw::{BINARY, CLOSE, CONTINUE, PING, Raw, TEXT, UPGRADE, auth, frame};
+use common::proto::{self, Binary, ask, field};
+use common::raw::{BINARY, CLOSE, CONTINUE, PING, Raw, TEXT, UPGRADE, auth, frame, upgrade_offering};
 use common::{Client, TestServer};
 
 const FIN: u8 = 0x80;
@@ -54,30 +55,80 @@ fn faults() -> Vec<(&'static str, Vec<u8>, u16)> {
     faults
 }
 
+/// What is wrong on a binary connection only.
+fn binary_faults() -> Vec<(&'static str, Vec<u8>, u16)> {
+    let binary = |payload: &[u8]| frame(BINARY, payload);
+    vec![
+        ("text on a binary connection", frame(TEXT, br#"{"type":"ping"}"#), 1003),
+        ("a message that ends early", binary(&[0x42, 5, 1]), 1007),
+        ("a number that does not end", binary(&[0x80; 11]), 1007),
+        ("a wire type that there is not", binary(&[0x47]), 1007),
+        (
+            "a string that is not UTF-8",
+            binary(&[proto::command(ask::PING, &[], ""), field(15, [0xff])].concat()),
+            1007,
+        ),
+        ("JSON", binary(br#"{"type":"ping"}"#), 1007),
+        ("a command inside that ends early", binary(&field(ask::AUTH, [0x12, 9, b'x'])), 1007),
+        ("a whole message that is too large", binary(&[0; 1025]), 1009),
+    ]
+}
+
+/// A server with little room for a message.
+fn server() -> TestServer {
+    TestServer::chat(4, &[("websocket.message_size_limit", "1024B"), ("message.size_limit", "512B")])
+}
+
+/// Does wrong before sign-in, behind one on the same write, and in the middle of a conversation; each ends its connection.
+fn assert_closes(
+    server: &TestServer,
+    upgrade: &str,
+    auth: &[u8],
+    (what, bytes, code): &(&str, Vec<u8>, u16),
+) {
+    let mut early = Raw::over(server.tcp());
+    early.write(upgrade.as_bytes());
+    early.expect_upgrade();
+    early.write(bytes);
+    let mut moving = Raw::over(server.tcp());
+    moving.write(&[upgrade.as_bytes(), auth, bytes].concat());
+    moving.expect_upgrade();
+    let mut live = Raw::over(server.tcp());
+    live.write(&[upgrade.as_bytes(), auth].concat());
+    live.expect_upgrade();
+    assert!(matches!(live.next_frame(), Some((TEXT | BINARY, _))), "authenticated");
+    live.write(bytes);
+    for raw in [&mut early, &mut moving, &mut live] {
+        let (got, reason) = raw.expect_close();
+        assert_eq!(got, *code, "{what}: {reason}");
+        raw.answer_close(got);
+        raw.expect_end();
+    }
+}
+
 #[test]
 fn malformed_frames_close_with_their_code() {
-    let server =
-        TestServer::chat(4, &[("websocket.message_size_limit", "1024B"), ("message.size_limit", "512B")]);
+    let server = server();
     let users: Vec<String> = (0..4).map(|shard| server.user_on(shard, 0)).collect();
     let mut bystanders: Vec<Client> = users.iter().map(|user| server.sign_in(user)).collect();
-    for (n, (what, bytes, code)) in faults().into_iter().enumerate() {
-        // Before sign-in, behind one on the same write, and in the middle of a conversation.
-        let mut early = Raw::upgraded(&server);
-        early.write(&bytes);
-        let mut moving = Raw::over(server.tcp());
-        moving.write(&[UPGRADE.as_bytes(), &auth(&users[n % 4]), &bytes].concat());
-        moving.expect_upgrade();
-        let mut live = Raw::sign_in(&server, &users[n % 4]);
-        live.write(&bytes);
-        for raw in [&mut early, &mut moving, &mut live] {
-            let (got, reason) = raw.expect_close();
-            assert_eq!(got, code, "{what}: {reason}");
-            raw.answer_close(got);
-            raw.expect_end();
-        }
+    for (n, fault) in faults().iter().enumerate() {
+        assert_closes(&server, UPGRADE, &auth(&users[n % 4]), fault);
         bystanders[n % 4].expect_nothing();
     }
     bystanders.iter_mut().for_each(Client::expect_nothing);
+}
+
+#[test]
+fn malformed_protobuf_closes_with_its_code() {
+    let server = server();
+    let users: Vec<String> = (0..4).map(|shard| server.user_on(shard, 0)).collect();
+    let mut bystanders: Vec<Binary> = users.iter().map(|user| Binary::sign_in(&server, user)).collect();
+    for (n, fault) in binary_faults().iter().enumerate() {
+        let auth = frame(BINARY, &proto::auth(&users[n % 4]));
+        assert_closes(&server, &upgrade_offering(&[proto::SUBPROTOCOL]), &auth, fault);
+        bystanders[n % 4].expect_nothing();
+    }
+    bystanders.iter_mut().for_each(Binary::expect_nothing);
 }
 
 #[test]

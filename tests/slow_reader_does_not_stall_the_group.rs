@@ -127,5 +127,5 @@ fn a_slow_reader_that_goes_on_not_reading_is_closed() {
         }
     }
     assert_eq!(code, Some(3008));
-    group.server.wait_until("it is gone", |server| server.level(Gauge::Sessions) == u64::from(SHARDS));
+    group.server.wait_until("it is gone", |server| server.sessions() == u64::from(SHARDS));
 }

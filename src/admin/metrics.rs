@@ -66,12 +66,15 @@ impl Scrape {
     }
 
     fn gauges(&self, encoder: &mut DescriptorEncoder) -> Result<(), Error> {
-        for gauge in Gauge::ALL {
-            let mut metric =
-                encoder.encode_descriptor(gauge.family(), gauge.help(), None, MetricType::Gauge)?;
+        for family in Gauge::ALL.chunk_by(|a, b| a.family() == b.family()) {
+            let (name, help) = (family[0].family(), family[0].help());
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             for answer in &self.answers {
-                let labels = [("shard", u64::from(answer.shard.0))];
-                metric.encode_family(&labels)?.encode_gauge(&answer.gauges.get(*gauge))?;
+                let shard = answer.shard.0.to_string();
+                for gauge in family {
+                    let labels = [&[("shard", shard.as_str())], gauge.labels()].concat();
+                    metric.encode_family(&labels)?.encode_gauge(&answer.gauges.get(*gauge))?;
+                }
             }
         }
         Ok(())

@@ -32,6 +32,7 @@ impl Shards for Fake {
         snapshot.counters.add(Counter::Acked, 20 + u64::from(shard.0));
         snapshot.counters.add(Counter::ClosedDraining, 1);
         snapshot.gauges.set(Gauge::Connections, 5 + u64::from(shard.0));
+        snapshot.gauges.set(Gauge::JsonSessions, 3);
         snapshot.histograms.record(Histogram::Append, 400_000);
         Some(snapshot)
     }
@@ -67,6 +68,7 @@ async fn metrics_are_summed_over_the_shards() {
         "longwire_acks_total 41",
         "longwire_connections_closed_total{code=\"3000\"} 2",
         "longwire_connections_active{shard=\"1\"} 6",
+        "longwire_sessions_active{shard=\"0\",encoding=\"json\"} 3",
         "longwire_append_seconds_count 2",
         "longwire_append_seconds_bucket{le=\"0.00025\"} 0",
         "longwire_append_seconds_bucket{le=\"0.0005\"} 2",

@@ -2,10 +2,10 @@
 
 use super::mail::{Answer, Mail};
 use super::{Effects, Origin, Rules};
-use crate::frame::{Class, Frame};
+use crate::frame::Class;
 use crate::ids::SessionId;
 use crate::metrics::Counter;
-use crate::wire::{Encoding, ErrorCode, Event};
+use crate::wire::{ErrorCode, Event};
 
 /// Why a command is refused: what its writer may do next.
 #[derive(Clone, Copy, Debug)]
@@ -18,18 +18,13 @@ pub(super) const UNKNOWN: Refusal =
 pub(super) const NO_MEMBER: Refusal = Refusal(ErrorCode::Forbidden, "not a member of this group");
 pub(super) const NO_PARTY: Refusal = Refusal(ErrorCode::Forbidden, "not a party to this conversation");
 
-/// Encodes an event for one session.
-pub(super) fn frame<E: Effects>(event: &Event<'_>, encoding: Encoding, fx: &mut E) -> Frame {
-    fx.encode(event).0[encoding.index()].clone()
-}
-
 /// An error answer for whoever asked.
 pub(super) fn refusal<E: Effects>(origin: &Origin, command: &str, refusal: Refusal, fx: &mut E) -> Answer {
     fx.count(Counter::CommandRefused);
     let Refusal(code, reason) = refusal;
     let id = origin.id.as_deref();
     let error = Event::Error { code, reason, command: Some(command), id, retry_after: None };
-    Answer { session: origin.session, frame: frame(&error, origin.encoding, fx) }
+    Answer { session: origin.session, frame: fx.encode_in(origin.encoding, &error) }
 }
 
 impl Rules {
@@ -51,7 +46,7 @@ impl Rules {
 
     /// Answers whoever asked with an event.
     pub(super) fn reply<E: Effects>(&mut self, origin: &Origin, event: &Event<'_>, fx: &mut E) {
-        let frame = frame(event, origin.encoding, fx);
+        let frame = fx.encode_in(origin.encoding, event);
         self.answer(Answer { session: origin.session, frame }, fx);
     }
 
@@ -75,7 +70,7 @@ impl Rules {
         let (conn, encoding) = (asking.conn, asking.encoding);
         fx.count(Counter::CommandRefused);
         let error = Event::Error { code, reason, command, id, retry_after: None };
-        let frame = frame(&error, encoding, fx);
+        let frame = fx.encode_in(encoding, &error);
         fx.send(conn, &frame, Class::Reply);
     }
 }

@@ -6,7 +6,7 @@ use crate::ids::{ConnId, ConversationId, PartitionId, ShardId};
 use crate::log::{Record, Refused, Ticket};
 use crate::metrics::Counter;
 use crate::view::Range;
-use crate::wire::{CloseCode, Event};
+use crate::wire::{CloseCode, Encoding, Event};
 
 /// Names one read of the view until its page comes back.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -14,8 +14,18 @@ pub struct ReadId(pub u64);
 
 /// Everything the rules can do. Calls never wait and never call back into the rules.
 pub trait Effects {
-    /// Encodes an event once, in every encoding in use.
+    /// Encodes an event for many, once in every encoding that a session anywhere speaks.
     fn encode(&mut self, event: &Event<'_>) -> Frames;
+
+    /// Encodes an event for one session, in its encoding.
+    fn encode_in(&mut self, encoding: Encoding, event: &Event<'_>) -> Frame;
+
+    /// A session of this encoding begins: told before anything is sent to it, so that whatever its client causes is
+    /// encoded for it, on all shards.
+    fn session_begins(&mut self, encoding: Encoding);
+
+    /// A session of this encoding has ended.
+    fn session_ended(&mut self, encoding: Encoding);
 
     /// Queues a frame for a connection of this shard; one already gone is ignored.
     fn send(&mut self, conn: ConnId, frame: &Frame, class: Class);

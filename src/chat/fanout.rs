@@ -8,7 +8,7 @@ use crate::ids::{GroupName, Seq, SessionId, UserName};
 use crate::limits::{FANOUT_JOBS, FANOUT_QUANTUM};
 use crate::metrics::Counter;
 use crate::slab::Key;
-use crate::wire::Event;
+use crate::wire::{Encoding, Event};
 use std::collections::VecDeque;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -111,9 +111,10 @@ impl Fan {
 }
 
 impl Rules {
-    /// `resync`, encoded once.
-    pub(super) fn resync_frames<E: Effects>(&mut self, fx: &mut E) -> Frames {
-        self.fan.resync.get_or_insert_with(|| fx.encode(&Event::Resync)).clone()
+    /// `resync`, encoded once and in every encoding, since whoever comes later gets it too.
+    fn resync_frames<E: Effects>(&mut self, fx: &mut E) -> Frames {
+        let resync = |n| Some(fx.encode_in(Encoding::ALL[n], &Event::Resync));
+        self.fan.resync.get_or_insert_with(|| Frames::of(resync)).clone()
     }
 
     /// A group message for the members online on this shard.

@@ -1,6 +1,6 @@
 //! A group at its home: its members, and what only they may ask. Knows no sessions.
 
-use super::answer::{NO_MEMBER, frame};
+use super::answer::NO_MEMBER;
 use super::ask::Origin;
 use super::conversation::Conversation;
 use super::mail::Answer;
@@ -83,7 +83,7 @@ impl Rules {
         };
         let (users, more) = group.page(after);
         let event = Event::Members { id: origin.id.as_deref(), group: &group.name, users: &users, more };
-        let frame = frame(&event, origin.encoding, fx);
+        let frame = fx.encode_in(origin.encoding, &event);
         self.answer(Answer { session: origin.session, frame }, fx);
     }
 

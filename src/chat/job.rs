@@ -3,6 +3,7 @@
 use super::Effects;
 use super::locals::Place;
 use super::people::People;
+use super::send::send_own;
 use crate::frame::{Class, Frame, Frames};
 use crate::ids::{ConnId, Seq};
 use crate::limits::FANOUT_VISITS;
@@ -60,8 +61,8 @@ impl Job {
             if place.since >= self.seq || left_out {
                 continue;
             }
-            fx.send(place.conn, &self.frames.0[place.encoding.index()], self.class);
-            if self.class == Class::Stored {
+            let delivered = send_own(place.conn, place.encoding, &self.frames, self.class, fx);
+            if delivered && self.class == Class::Stored {
                 fx.count(Counter::Delivered);
             }
             sent += 1;
@@ -98,7 +99,7 @@ impl Sweep {
             let at = people.sessions.at(self.cursor);
             self.cursor += 1;
             if let Some((_, session)) = at.filter(|(_, session)| Some(session.conn) != self.except) {
-                fx.send(session.conn, &self.frames.0[session.encoding.index()], self.class);
+                send_own(session.conn, session.encoding, &self.frames, self.class, fx);
                 sent += 1;
             }
         }

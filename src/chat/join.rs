@@ -1,6 +1,6 @@
 //! Joins and leaves: through the log like messages, answered after the commit. Knows no sessions.
 
-use super::answer::{BUSY, Refusal, frame};
+use super::answer::{BUSY, Refusal};
 use super::ask::{Origin, What};
 use super::group::{Group, Member, Standing};
 use super::mail::{Answer, Mail};
@@ -143,7 +143,7 @@ impl Rules {
         fx: &mut E,
     ) {
         let joined = Event::Joined { id: origin.id.as_deref(), group, members, seq };
-        let answer = Answer { session: origin.session, frame: frame(&joined, origin.encoding, fx) };
+        let answer = Answer { session: origin.session, frame: fx.encode_in(origin.encoding, &joined) };
         self.tell_joined(group, &origin.user, since, Some(answer), fx);
     }
 
@@ -219,5 +219,5 @@ impl Rules {
 
 fn left_answer<E: Effects>(group: &GroupName, origin: &Origin, fx: &mut E) -> Answer {
     let left = Event::Left { id: origin.id.as_deref(), group };
-    Answer { session: origin.session, frame: frame(&left, origin.encoding, fx) }
+    Answer { session: origin.session, frame: fx.encode_in(origin.encoding, &left) }
 }

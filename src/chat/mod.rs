@@ -28,6 +28,7 @@ mod membership;
 mod outcome;
 mod people;
 mod publish;
+mod send;
 mod sequence;
 mod session;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What follows an append's outcome: acks, deliveries, refusals. Knows no log and no numbering.
 
-use super::answer::{NOT_STORED, Refusal, UNKNOWN, frame};
+use super::answer::{NOT_STORED, Refusal, UNKNOWN};
 use super::ask::Origin;
 use super::ids_window::{EntryId, State};
 use super::join::Change;
@@ -58,7 +58,7 @@ fn ack<E: Effects>(
         durability,
         duplicate,
     };
-    Some(frame(&ack, encoding, fx))
+    Some(fx.encode_in(encoding, &ack))
 }
 
 impl Rules {

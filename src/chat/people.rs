@@ -10,6 +10,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use std::hash::BuildHasher;
 
 use super::Effects;
+use super::send::send_own;
 
 /// Ends a list of slots.
 pub(super) const NONE: u32 = u32::MAX;
@@ -168,14 +169,16 @@ impl People {
     }
 
     /// Registers a session in front of its user's others.
-    pub(super) fn add(
+    pub(super) fn add<E: Effects>(
         &mut self,
         user: u32,
         conn: ConnId,
         encoding: Encoding,
         claims: Claims,
         device: Option<DeviceName>,
+        fx: &mut E,
     ) -> Key {
+        fx.session_begins(encoding);
         let next = self.users.at(user).map_or(NONE, |(_, user)| user.first);
         let session = Session {
             conn,
@@ -211,8 +214,9 @@ impl People {
     }
 
     /// Takes a session out of its user's list.
-    pub(super) fn remove(&mut self, key: Key) -> Option<Session> {
+    pub(super) fn remove<E: Effects>(&mut self, key: Key, fx: &mut E) -> Option<Session> {
         let session = self.sessions.remove(key)?;
+        fx.session_ended(session.encoding);
         let user = self.users.at_mut(session.user)?;
         user.sessions -= 1;
         if user.first == key.index {
@@ -246,7 +250,7 @@ impl People {
         sessions.find(|(_, session)| session.device.as_ref() == Some(device)).map(|(key, _)| key)
     }
 
-    /// Sends to every session of a user except the one on `except`; tells to how many.
+    /// Sends to every session of a user except the one on `except`; tells how many got it.
     pub(super) fn send<E: Effects>(
         &self,
         user: &UserName,
@@ -258,8 +262,7 @@ impl People {
         let Some(slot) = self.find(user) else { return 0 };
         let mut sent = 0;
         for (_, session) in self.sessions_of(slot).filter(|(_, session)| Some(session.conn) != except) {
-            fx.send(session.conn, &frames.0[session.encoding.index()], class);
-            sent += 1;
+            sent += u32::from(send_own(session.conn, session.encoding, frames, class, fx));
         }
         sent
     }

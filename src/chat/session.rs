@@ -44,7 +44,7 @@ impl Rules {
             return None;
         }
         let user = self.people.enter(&name);
-        let key = self.people.add(user, conn, encoding, claims, device);
+        let key = self.people.add(user, conn, encoding, claims, device, fx);
         // Registered first, told after: whoever reads the head once authenticated has no gap.
         for n in 0.. {
             let Some(at) = self.people.user(user).and_then(|user| user.groups().get(n)).cloned() else {
@@ -77,8 +77,8 @@ impl Rules {
             time: now.wall,
             limits: self.config.limits,
         };
-        let frames = fx.encode(&event);
-        fx.send(*conn, &frames.0[encoding.index()], Class::Reply);
+        let frame = fx.encode_in(*encoding, &event);
+        fx.send(*conn, &frame, Class::Reply);
     }
 
     /// `auth` again, with a credential verified already: the same user's session goes on under it.
@@ -109,7 +109,7 @@ impl Rules {
 
     /// Ends a session: no route, slot or fan-out entry of it remains.
     fn end<E: Effects>(&mut self, key: Key, fx: &mut E) {
-        let Some(session) = self.people.remove(key) else { return };
+        let Some(session) = self.people.remove(key, fx) else { return };
         for seat in session.extras.iter().flat_map(|extras| &extras.seats) {
             self.stand_up(*seat, fx);
         }
@@ -127,17 +127,18 @@ impl Rules {
             self.end(key, fx);
         } else if left <= warn && !session.warned {
             session.warned = true;
-            let frames = fx.encode(&Event::Expiring { left });
-            fx.send(session.conn, &frames.0[session.encoding.index()], Class::Reply);
+            let (conn, encoding) = (session.conn, session.encoding);
+            let frame = fx.encode_in(encoding, &Event::Expiring { left });
+            fx.send(conn, &frame, Class::Reply);
         }
     }
 
     /// Stored messages for this session were dropped: it is told to read them.
     pub fn resync<E: Effects>(&mut self, session: SessionId, fx: &mut E) {
-        let frames = self.resync_frames(fx);
         if let Some(session) = self.people.session(session) {
             fx.count(Counter::Resyncs);
-            fx.send(session.conn, &frames.0[session.encoding.index()], Class::Reply);
+            let frame = fx.encode_in(session.encoding, &Event::Resync);
+            fx.send(session.conn, &frame, Class::Reply);
         }
     }
 }

@@ -95,11 +95,12 @@ counters! {
     Acked = "acks" {} "Acks given to senders";
     Duplicates = "messages_duplicate" {} "Messages recognised by their id and not delivered again";
     Delivered = "messages_delivered" {} "Messages queued for a session";
+    Unencoded = "deliveries_unencoded" {} "Deliveries to a session whose encoding nobody spoke when the event was encoded";
     FanOuts = "fanouts" {} "Fan-out jobs begun on a shard";
 }
 
 macro_rules! gauges {
-    ($($variant:ident = $name:literal $help:literal;)*) => {
+    ($($variant:ident = $name:literal { $($label:ident = $value:literal),* } $help:literal;)*) => {
         /// Levels of a shard, read when scraped.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         #[repr(usize)]
@@ -110,9 +111,14 @@ macro_rules! gauges {
             /// Every gauge, in order.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
-            /// Its name.
+            /// Its family's name.
             pub fn family(self) -> &'static str {
                 match self { $(Self::$variant => concat!("longwire_", $name)),* }
+            }
+
+            /// Its labels within the family, besides the shard.
+            pub fn labels(self) -> &'static [(&'static str, &'static str)] {
+                match self { $(Self::$variant => &[$((stringify!($label), $value)),*]),* }
             }
 
             /// What it tells.
@@ -124,16 +130,22 @@ macro_rules! gauges {
 }
 
 gauges! {
-    Connections = "connections_active" "Open connections";
-    Sessions = "sessions_active" "Signed-in sessions";
-    Users = "users_known" "Users with a session or a membership";
-    Conversations = "conversations_active" "Conversations active at their sequencer";
-    FanOutJobs = "fanout_jobs" "Fan-out jobs under way";
-    MailboxDepth = "mailbox_depth" "Batches waiting in the mailbox";
-    SpillDepth = "mailbox_spill_depth" "Mails waiting at their sender for a full mailbox";
-    OutboxBytes = "outbox_bytes" "Bytes queued for connections";
-    AssemblyBytes = "assembly_bytes" "Bytes of half-received messages";
-    ViewBytes = "view_bytes" "Bytes of messages kept in memory";
+    Connections = "connections_active" {} "Open connections";
+    JsonSessions = "sessions_active" { encoding = "json" } "Signed-in sessions, by encoding";
+    ProtoSessions = "sessions_active" { encoding = "proto" } "Signed-in sessions, by encoding";
+    Users = "users_known" {} "Users with a session or a membership";
+    Conversations = "conversations_active" {} "Conversations active at their sequencer";
+    FanOutJobs = "fanout_jobs" {} "Fan-out jobs under way";
+    MailboxDepth = "mailbox_depth" {} "Batches waiting in the mailbox";
+    SpillDepth = "mailbox_spill_depth" {} "Mails waiting at their sender for a full mailbox";
+    OutboxBytes = "outbox_bytes" {} "Bytes queued for connections";
+    AssemblyBytes = "assembly_bytes" {} "Bytes of half-received messages";
+    ViewBytes = "view_bytes" {} "Bytes of messages kept in memory";
+}
+
+impl Gauge {
+    /// Signed-in sessions by encoding, in the order of the encodings.
+    pub const SESSIONS: [Self; 2] = [Self::JsonSessions, Self::ProtoSessions];
 }
 
 /// One shard's counters: plain numbers with a single writer.

@@ -40,6 +40,8 @@ pub struct Chat {
     fanout_since: Option<Instant>,
 }
 
+const _: () = assert!(Gauge::SESSIONS.len() == Encoding::ALL.len());
+
 fn encoding_of(net: &Plane, conn: ConnId) -> Encoding {
     Encoding::ALL.get(usize::from(net.dialect(conn))).copied().unwrap_or_default()
 }
@@ -210,7 +212,9 @@ impl Chat {
         let (outbox, assembly) = net.held_bytes();
         let rules = self.rules.gauges();
         gauges.set(Gauge::Connections, net.len() as u64);
-        gauges.set(Gauge::Sessions, rules.sessions as u64);
+        for (encoding, gauge) in Encoding::ALL.into_iter().zip(Gauge::SESSIONS) {
+            gauges.set(gauge, u64::from(self.io.spoken.here(encoding)));
+        }
         gauges.set(Gauge::Users, rules.users as u64);
         gauges.set(Gauge::Conversations, rules.conversations as u64);
         gauges.set(Gauge::FanOutJobs, rules.fanout_jobs as u64);

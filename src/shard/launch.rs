@@ -7,11 +7,13 @@ use super::host::Host;
 use super::lobby::Lobby;
 use super::mailbox::{Address, Mailbox, Mailroom};
 use super::spin::Spin;
+use super::spoken::Spoken;
 use super::turn;
 use super::world::Io;
 use crate::auth::Verifier;
 use crate::chat::{Config, Rules};
 use crate::clock::Clock;
+use crate::frame::ENCODINGS;
 use crate::ids::ShardId;
 use crate::limits::{RECV_BUFFERS_MAX, RECV_BUFFERS_MIN, RECV_BUFFERS_PER_CORE};
 use crate::log::memory::MemoryLog;
@@ -149,6 +151,7 @@ struct Seed {
     mailbox: Mailbox,
     peers: Vec<Address>,
     control: Control,
+    spoken: Spoken,
 }
 
 /// How a core tells that its rings are there, and learns of the others'.
@@ -179,6 +182,7 @@ pub fn launch(plan: &Plan) -> Result<Server, StartError> {
     let router = Router::new(random_key(), plan.cores.len() as u16);
     let clock = Clock::new(Instant::now());
     let control = Control::new(peers.clone());
+    let speakers = Arc::default();
     let (ready, arrivals) = flume::unbounded();
     let mut gates = Vec::new();
     let mut hosts = Vec::new();
@@ -186,8 +190,8 @@ pub fn launch(plan: &Plan) -> Result<Server, StartError> {
         let me = ShardId(index as u16);
         let (plan, router, peers) = (plan.clone(), router.clone(), peers.clone());
         let core = plan.cores[index];
-        let seed =
-            Seed { me, plan, router, clock, capacity, listener, mailbox, peers, control: control.clone() };
+        let (control, spoken) = (control.clone(), Spoken::by(&speakers));
+        let seed = Seed { me, plan, router, clock, capacity, listener, mailbox, peers, control, spoken };
         let (gate, go) = flume::bounded(1);
         gates.push(gate);
         let meet = Rendezvous { ready: ready.clone(), go };
@@ -280,7 +284,7 @@ impl Seed {
     }
 
     async fn run(self, mut plane: Plane, shards: Arc<Vec<Arc<[RingAddress]>>>) -> io::Result<()> {
-        let Self { me, plan, router, clock, listener, mailbox, peers, .. } = self;
+        let Self { me, plan, router, clock, listener, mailbox, peers, spoken, .. } = self;
         let settings = &plan.settings;
         let http = http_rules(&plan);
         let spin = Spin::new(settings.shard_spin);
@@ -297,7 +301,7 @@ impl Seed {
             rules: Rules::new(rules_config(&plan, me, router.clone()), now),
             router,
             lobby: Lobby::new(plan.verifier.clone(), settings.server_dev),
-            io: Io::new(mailroom, MemoryLog::default(), view),
+            io: Io::new(mailroom, MemoryLog::default(), view, spoken),
             http,
             shards,
             now,
@@ -328,14 +332,24 @@ fn plane_config(plan: &Plan) -> PlaneConfig {
 }
 
 fn http_rules(plan: &Plan) -> HttpRules {
-    static SUPPORTED: [&str; wire::Encoding::ALL.len()] =
-        [wire::Encoding::Json.subprotocol(), wire::Encoding::Proto.subprotocol()];
+    static SUPPORTED: [&str; ENCODINGS] = subprotocols();
     let chat = plan.app == AppKind::Chat;
     HttpRules {
         allowed_origins: plan.settings.client_allowed_origins.clone(),
         dev: chat && plan.settings.server_dev,
         supported: if chat { &SUPPORTED } else { &[] },
     }
+}
+
+/// What may be offered at the upgrade, in the order of [`wire::Encoding::ALL`].
+const fn subprotocols() -> [&'static str; ENCODINGS] {
+    let mut names = [""; ENCODINGS];
+    let mut n = 0;
+    while n < ENCODINGS {
+        names[n] = wire::Encoding::ALL[n].subprotocol();
+        n += 1;
+    }
+    names
 }
 
 fn rules_config(plan: &Plan, shard: ShardId, router: Router) -> Config {

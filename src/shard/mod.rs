@@ -8,6 +8,7 @@ mod launch;
 pub mod lobby;
 pub mod mailbox;
 pub mod spin;
+mod spoken;
 pub mod turn;
 mod world;
 

@@ -1,6 +1,7 @@
 //! The rules' effects made real on one shard: frames to the plane, mail to the mailroom, records to the log. Knows no rule.
 
 use super::mailbox::{Envelope, Mailroom};
+use super::spoken::Spoken;
 use crate::chat::{Effects, Mail, ReadId};
 use crate::frame::{Class, Frame, Frames};
 use crate::ids::{ConnId, ConversationId, PARTITIONS, PartitionId, ShardId};
@@ -24,6 +25,8 @@ pub struct Io {
     pub log: MemoryLog,
     /// What the log's records amount to.
     pub view: MemoryView,
+    /// Which encodings there are sessions of.
+    pub spoken: Spoken,
     /// Conversations the rules want to know, served within the turn.
     pub activations: Vec<ConversationId>,
     /// Pages the rules want to read, served within the turn.
@@ -38,11 +41,12 @@ pub struct Io {
 
 impl Io {
     /// Over an empty log and view.
-    pub fn new(mailroom: Mailroom, log: MemoryLog, view: MemoryView) -> Self {
+    pub fn new(mailroom: Mailroom, log: MemoryLog, view: MemoryView, spoken: Spoken) -> Self {
         Self {
             mailroom,
             log,
             view,
+            spoken,
             activations: Vec::new(),
             reads: Vec::new(),
             epochs: [None; PARTITIONS as usize],
@@ -114,7 +118,21 @@ pub(super) struct World<'a> {
 
 impl Effects for World<'_> {
     fn encode(&mut self, event: &Event<'_>) -> Frames {
-        Frames(Encoding::ALL.map(|encoding| self.io.encode(encoding, event)))
+        let mut encode =
+            |encoding| self.io.spoken.anywhere(encoding).then(|| self.io.encode(encoding, event));
+        Frames::of(|n| encode(Encoding::ALL[n]))
+    }
+
+    fn encode_in(&mut self, encoding: Encoding, event: &Event<'_>) -> Frame {
+        self.io.encode(encoding, event)
+    }
+
+    fn session_begins(&mut self, encoding: Encoding) {
+        self.io.spoken.begins(encoding);
+    }
+
+    fn session_ended(&mut self, encoding: Encoding) {
+        self.io.spoken.ended(encoding);
     }
 
     fn send(&mut self, conn: ConnId, frame: &Frame, class: Class) {

@@ -1,6 +1,7 @@
 //! A server in this process and real clients of it (tungstenite's), for tests that keep one promise each.
 #![allow(dead_code, unreachable_pub)] // each test is a crate and uses its own part of it
 
+pub mod proto;
 pub mod raw;
 
 use longwire::admin::Shards;
@@ -160,6 +161,11 @@ impl TestServer {
     /// A level over all shards.
     pub fn level(&self, gauge: Gauge) -> u64 {
         self.snapshots().iter().map(|snapshot| snapshot.gauges.get(gauge)).sum()
+    }
+
+    /// Signed-in sessions of all encodings, over all shards.
+    pub fn sessions(&self) -> u64 {
+        Gauge::SESSIONS.into_iter().map(|gauge| self.level(gauge)).sum()
     }
 
     /// Waits until a condition holds; the server is asked again and again, which gives its shards time.

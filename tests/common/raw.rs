@@ -9,6 +9,12 @@ use std::net::TcpStream;
 pub const UPGRADE: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
+/// A request that is upgraded and offers these subprotocols, each in a header of its own.
+pub fn upgrade_offering(offers: &[&str]) -> String {
+    let offers: String = offers.iter().map(|offer| format!("Sec-WebSocket-Protocol: {offer}\r\n")).collect();
+    format!("{}{offers}\r\n", UPGRADE.trim_end_matches("\r\n").to_owned() + "\r\n")
+}
+
 /// First bytes of frames, `FIN` included unless it says otherwise.
 pub const CONTINUE: u8 = 0x80;
 pub const TEXT: u8 = 0x81;
@@ -155,7 +161,7 @@ impl Raw {
                     let code = u16::from_be_bytes([payload[0], payload[1]]);
                     return (code, String::from_utf8_lossy(&payload[2..]).into_owned());
                 }
-                Some((TEXT | PING | PONG, _)) => {}
+                Some((TEXT | BINARY | PING | PONG, _)) => {}
                 other => panic!("expected a close frame, got {other:?}"),
             }
         }

@@ -2,6 +2,7 @@
 
 use crate::truth::{Name, Truth};
 use longwire::ids::{ConversationId, Parties, SessionId};
+use longwire::wire::Encoding;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
@@ -19,6 +20,7 @@ pub(crate) struct Seen {
     pub(crate) unavailable: u32,
     pub(crate) resyncs: u32,
     pub(crate) other: u32,
+    pub(crate) unencoded: u32,
 }
 
 impl Seen {
@@ -43,6 +45,7 @@ impl Seen {
 pub(crate) struct Client {
     pub(crate) user: String,
     pub(crate) session: SessionId,
+    pub(crate) encoding: Encoding,
     pub(crate) alive: bool,
     /// How much mail its shard had written to each shard when it was signed in: after that, they know of it.
     pub(crate) known_after: Vec<u64>,
@@ -64,10 +67,11 @@ fn name(event: &Value) -> Name {
 }
 
 impl Client {
-    pub(crate) fn new(user: &str, session: SessionId, known_after: Vec<u64>) -> Self {
+    pub(crate) fn new(user: &str, session: SessionId, encoding: Encoding, known_after: Vec<u64>) -> Self {
         Self {
             user: user.to_owned(),
             session,
+            encoding,
             alive: true,
             known_after,
             waiting: HashSet::new(),

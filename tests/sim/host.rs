@@ -1,5 +1,6 @@
 //! One shard's surroundings: what the rules ask for is kept until the world moves it. The log delays and fails.
 
+use crate::scribe::SharedScribe;
 use crate::truth::Shared;
 use longwire::chat::{Effects, Mail, MailClass, ReadId};
 use longwire::frame::{Class, Frame, Frames};
@@ -36,10 +37,13 @@ pub(crate) struct Host {
     pub(crate) sent: Vec<(ConnId, Frame)>,
     pub(crate) closed: Vec<(ConnId, CloseCode)>,
     pub(crate) slice: u32,
+    /// Deliveries to a session whose encoding nobody spoke when they were written.
+    pub(crate) unencoded: u32,
+    scribe: SharedScribe,
 }
 
 impl Host {
-    pub(crate) fn new(shard: ShardId, router: Router, truth: Shared) -> Self {
+    pub(crate) fn new(shard: ShardId, router: Router, truth: Shared, scribe: SharedScribe) -> Self {
         let shards = usize::from(router.shards());
         Self {
             shard,
@@ -57,6 +61,8 @@ impl Host {
             sent: Vec::new(),
             closed: Vec::new(),
             slice: 0,
+            unencoded: 0,
+            scribe,
         }
     }
 
@@ -92,6 +98,17 @@ impl Host {
         outcomes
     }
 
+    /// Nothing is said before it is true.
+    fn check(&self, event: &Event<'_>) {
+        let truth = self.truth.borrow();
+        if let Event::Ack { conversation, seq, .. } = *event {
+            assert!(truth.has(conversation, seq), "{conversation} {}: an ack implies its durability", seq.0);
+        }
+        if let Event::Message(message) = *event {
+            assert!(truth.has(message.conversation, message.seq), "a message is delivered once it is stored");
+        }
+    }
+
     fn store(&mut self, record: &Record) -> Position {
         self.head += 1;
         let position = Position(self.head);
@@ -103,18 +120,21 @@ impl Host {
 
 impl Effects for Host {
     fn encode(&mut self, event: &Event<'_>) -> Frames {
-        let truth = self.truth.borrow();
-        if let Event::Ack { conversation, seq, .. } = *event {
-            assert!(truth.has(conversation, seq), "{conversation} {}: an ack implies its durability", seq.0);
-        }
-        if let Event::Message(message) = *event {
-            assert!(truth.has(message.conversation, message.seq), "a message is delivered once it is stored");
-        }
-        Frames(Encoding::ALL.map(|encoding| {
-            let mut bytes = Vec::new();
-            encoding.encode(event, &mut bytes);
-            Frame::new(&bytes)
-        }))
+        self.check(event);
+        self.scribe.borrow_mut().write_all(event)
+    }
+
+    fn encode_in(&mut self, encoding: Encoding, event: &Event<'_>) -> Frame {
+        self.check(event);
+        self.scribe.borrow_mut().write_for(encoding, event)
+    }
+
+    fn session_begins(&mut self, encoding: Encoding) {
+        self.scribe.borrow_mut().session_begins(encoding);
+    }
+
+    fn session_ended(&mut self, encoding: Encoding) {
+        self.scribe.borrow_mut().session_ended(encoding);
     }
 
     fn send(&mut self, conn: ConnId, frame: &Frame, class: Class) {
@@ -160,7 +180,9 @@ impl Effects for Host {
         self.reads.push((read, conversation.clone(), range));
     }
 
-    fn count(&mut self, _counter: Counter) {}
+    fn count(&mut self, counter: Counter) {
+        self.unencoded += u32::from(counter == Counter::Unencoded);
+    }
 }
 
 /// Whether a mail may be lost on its way.

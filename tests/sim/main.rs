@@ -6,6 +6,7 @@
 
 mod client;
 mod host;
+mod scribe;
 mod truth;
 mod world;
 

@@ -2,10 +2,12 @@
 
 use crate::client::{Client, Seen};
 use crate::host::{Host, may_be_lost};
+use crate::scribe::SharedScribe;
 use crate::truth::{Name, Shared, Truth};
 use longwire::chat::{Config, Mail, Rules};
 use longwire::claims::Claims;
 use longwire::clock::Now;
+use longwire::frame::ENCODINGS;
 use longwire::ids::{ConnId, ConversationId, DeviceName, Millis, Parties, ShardId, UserName};
 use longwire::log::Outcome;
 use longwire::route::Router;
@@ -51,6 +53,9 @@ pub(crate) struct World {
     /// Deliveries lost on their way to a shard: its sessions are excused and told to `resync`.
     lost: HashSet<(ShardId, Name)>,
     fanout_slice: u32,
+    scribe: SharedScribe,
+    /// How probably a session speaks an encoding other than the first.
+    share: f64,
     seen: Seen,
 }
 
@@ -78,9 +83,13 @@ impl World {
             users_max: 100,
             message_size_limit: 1000,
         };
+        let scribe = SharedScribe::default();
+        let host = |shard| Host::new(shard, router.clone(), Rc::clone(&truth), Rc::clone(&scribe));
+        // In a third of the runs few speak the encoding that is not everybody's: it comes and goes.
+        let share = if seed.is_multiple_of(3) { 0.05 } else { 0.5 };
         Self {
             rules: router.all().map(|shard| Rules::new(config(shard), now)).collect(),
-            hosts: router.all().map(|shard| Host::new(shard, router.clone(), Rc::clone(&truth))).collect(),
+            hosts: router.all().map(host).collect(),
             rng,
             size,
             router,
@@ -91,6 +100,8 @@ impl World {
             sent: Vec::new(),
             lost: HashSet::new(),
             fanout_slice,
+            share,
+            scribe,
             seen: Seen::default(),
         }
     }
@@ -116,6 +127,7 @@ impl World {
         }
         self.rest();
         self.check_nothing_is_left();
+        self.seen.unencoded = self.hosts.iter().map(|host| host.unencoded).sum();
         self.seen
     }
 
@@ -135,6 +147,7 @@ impl World {
         if lossy && may_be_lost(&mail) {
             self.lose(to, &mail);
         } else {
+            self.note_unencoded(to, &mail);
             self.rules[to].mail(ShardId(from as u16), mail, self.now, &mut self.hosts[to]);
         }
         true
@@ -142,13 +155,29 @@ impl World {
 
     fn lose(&mut self, to: usize, mail: &Mail) {
         let (Mail::Private { frames, .. } | Mail::Group { frames, .. }) = mail else { return };
-        let event: serde_json::Value = serde_json::from_slice(frames.0[0].bytes()).unwrap();
-        let conversation = ConversationId::parse(event["conversation"].as_str().unwrap()).unwrap();
         let shard = ShardId(to as u16);
-        self.lost.insert((shard, (conversation, event["seq"].as_u64().unwrap())));
+        // Without a frame there was nobody to read it.
+        if let Some(frame) = (0..ENCODINGS).find_map(|n| frames.get(n)) {
+            let scribe = self.scribe.borrow();
+            let (_, event) = scribe.read(frame);
+            let conversation = ConversationId::parse(event["conversation"].as_str().unwrap()).unwrap();
+            self.lost.insert((shard, (conversation, event["seq"].as_u64().unwrap())));
+        }
         self.rules[to].missed();
         for client in self.clients.iter_mut().filter(|client| client.alive && client.session.shard == shard) {
             client.owed_after = Some(client.resyncs);
+        }
+    }
+
+    /// A message for someone who came after it was written, and in whose encoding it was not: a `resync` is owed.
+    fn note_unencoded(&mut self, to: usize, mail: &Mail) {
+        let Mail::Private { to: receiver, from, frames, sender, .. } = mail else { return };
+        let names = [receiver, from].map(|user| user.as_ref().map(UserName::as_str));
+        for client in self.clients.iter_mut().filter(|client| client.alive && client.session != *sender) {
+            let here = client.session.shard == ShardId(to as u16);
+            if here && names.contains(&Some(&client.user)) && frames.get(client.encoding.index()).is_none() {
+                client.owed_after = Some(client.resyncs);
+            }
         }
     }
 
@@ -244,10 +273,12 @@ impl World {
         let claims = Claims { user: name, expires: None, groups: Vec::new(), broadcast: true };
         let conn = ConnId { index: self.clients.len() as u32, generation: 0 };
         let host = &mut self.hosts[at];
-        let session = self.rules[at].sign_in(conn, Encoding::Json, claims, device, None, self.now, host);
+        let other = self.rng.random_bool(self.share);
+        let encoding = Encoding::ALL[if other { ENCODINGS - 1 } else { 0 }];
+        let session = self.rules[at].sign_in(conn, encoding, claims, device, None, self.now, host);
         if let Some(session) = session {
             let known_after = host.mailed.clone();
-            self.clients.push(Client::new(&user, session, known_after));
+            self.clients.push(Client::new(&user, session, encoding, known_after));
         } else {
             assert_eq!(host.closed.pop().map(|(conn, _)| conn), Some(conn), "refused and closed");
         }
@@ -338,22 +369,27 @@ impl World {
 
     /// Hands frames to clients, and looks at what must hold at all times.
     fn after_step(&mut self) {
-        let truth = self.truth.borrow();
+        let (truth, scribe) = (self.truth.borrow(), self.scribe.borrow());
         for (rules, host) in self.rules.iter().zip(&mut self.hosts) {
             rules.invariants();
             for (conn, frame) in host.sent.drain(..) {
                 // A connection that was just replaced may still get its ack: it is closed behind it.
                 if let Some(client) = self.clients.get_mut(conn.index as usize).filter(|client| client.alive)
                 {
-                    let event = serde_json::from_slice(frame.bytes()).unwrap();
-                    self.seen.see(&event);
-                    client.receive(&event, &truth);
+                    let (encoding, event) = scribe.read(&frame);
+                    assert_eq!(encoding, client.encoding, "{event}");
+                    self.seen.see(event);
+                    client.receive(event, &truth);
                 }
             }
             for (conn, _) in host.closed.drain(..) {
                 self.clients[conn.index as usize].alive = false;
             }
         }
+        let mut sessions = [0; ENCODINGS];
+        let alive = self.clients.iter().filter(|client| client.alive);
+        alive.for_each(|client| sessions[client.encoding.index()] += 1);
+        assert_eq!(scribe.sessions, sessions, "the sessions of each encoding are known");
     }
 
     /// No more commands: everything under way comes to its end.

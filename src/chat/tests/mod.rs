@@ -1,5 +1,6 @@
 //! The rules, rule by rule, over real JSON and the memory log.
 
+mod encodings;
 mod failures;
 mod groups;
 mod private;

@@ -3,7 +3,7 @@
 use crate::chat::{Config, Effects, Mail, ReadId, Rules};
 use crate::claims::Claims;
 use crate::clock::Now;
-use crate::frame::{Class, Frame, Frames};
+use crate::frame::{Class, ENCODINGS, Frame, Frames};
 use crate::ids::{
     ConnId, ConversationId, DeviceName, Millis, PARTITIONS, PartitionId, Seq, SessionId, ShardId, UserName,
 };
@@ -13,10 +13,27 @@ use crate::route::Router;
 use crate::view::{MemoryView, Range, View};
 use crate::wire::{CloseCode, Encoding, Event, Limits};
 use serde_json::Value;
+use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
 
 /// A wall clock some years after 2020.
 pub(super) const START: Millis = Millis(1_750_000_000_000);
+
+/// What all shards see.
+#[derive(Default)]
+pub(super) struct AllShells {
+    /// Sessions by encoding.
+    sessions: Cell<[u32; ENCODINGS]>,
+    /// Frames written for many, by encoding.
+    pub(super) written: Cell<[u32; ENCODINGS]>,
+}
+
+fn add(to: &Cell<[u32; ENCODINGS]>, encoding: Encoding, n: i32) {
+    let mut counts = to.get();
+    counts[encoding.index()] = counts[encoding.index()].strict_add_signed(n);
+    to.set(counts);
+}
 
 /// One shard's surroundings.
 pub(super) struct Shell {
@@ -35,11 +52,14 @@ pub(super) struct Shell {
     pub(super) log_full: bool,
     pub(super) accepting: bool,
     pub(super) mailed: u32,
+    /// Every frame sent, to whom.
+    pub(super) frames: Vec<(ConnId, Frame)>,
+    all: Rc<AllShells>,
     given: HashMap<ConversationId, Seq>,
 }
 
 impl Shell {
-    fn new(shards: u16, shard: u16) -> Self {
+    fn new(shards: u16, shard: u16, all: Rc<AllShells>) -> Self {
         let mut log = MemoryLog::new();
         for partition in (0..PARTITIONS).filter(|p| u16::from(*p) % shards == shard) {
             log.open(PartitionId(partition)).unwrap();
@@ -59,6 +79,8 @@ impl Shell {
             log_full: false,
             accepting: true,
             mailed: 0,
+            frames: Vec::new(),
+            all,
             given: HashMap::new(),
         }
     }
@@ -66,16 +88,36 @@ impl Shell {
 
 impl Effects for Shell {
     fn encode(&mut self, event: &Event<'_>) -> Frames {
-        Frames(Encoding::ALL.map(|encoding| {
-            let mut bytes = Vec::new();
-            encoding.encode(event, &mut bytes);
-            Frame::new(&bytes)
-        }))
+        let spoken = self.all.sessions.get().map(|sessions| sessions > 0);
+        Frames::of(|n| {
+            let encoding = Encoding::ALL[n];
+            spoken[n].then(|| {
+                add(&self.all.written, encoding, 1);
+                self.encode_in(encoding, event)
+            })
+        })
+    }
+
+    fn encode_in(&mut self, encoding: Encoding, event: &Event<'_>) -> Frame {
+        let mut bytes = Vec::new();
+        encoding.encode(event, &mut bytes);
+        Frame::new(&bytes)
+    }
+
+    fn session_begins(&mut self, encoding: Encoding) {
+        add(&self.all.sessions, encoding, 1);
+    }
+
+    fn session_ended(&mut self, encoding: Encoding) {
+        add(&self.all.sessions, encoding, -1);
     }
 
     fn send(&mut self, conn: ConnId, frame: &Frame, _class: Class) {
         self.sends += 1;
-        self.inbox.entry(conn).or_default().push(serde_json::from_slice(frame.bytes()).unwrap());
+        self.frames.push((conn, frame.clone()));
+        // What is not JSON shows as null.
+        let event = serde_json::from_slice(frame.bytes()).unwrap_or_default();
+        self.inbox.entry(conn).or_default().push(event);
     }
 
     fn close(&mut self, conn: ConnId, code: CloseCode, _reason: &str) {
@@ -126,6 +168,7 @@ pub(super) struct Client {
 pub(super) struct World {
     pub(super) rules: Vec<Rules>,
     pub(super) shells: Vec<Shell>,
+    pub(super) all: Rc<AllShells>,
     pub(super) router: Router,
     pub(super) now: Now,
     conns: u32,
@@ -165,12 +208,23 @@ impl World {
             Rules::new(config, now)
         });
         let rules = rules.collect();
-        let shells = (0..shards).map(|shard| Shell::new(shards, shard)).collect();
-        Self { rules, shells, router, now, conns: 0 }
+        let all = Rc::<AllShells>::default();
+        let shells = (0..shards).map(|shard| Shell::new(shards, shard, Rc::clone(&all))).collect();
+        Self { rules, shells, all, router, now, conns: 0 }
     }
 
-    /// Signs in and settles; none if the connection was closed instead.
+    /// Signs in; none if the connection was closed instead.
     pub(super) fn try_sign_in(&mut self, claims: Claims, device: Option<&str>) -> Option<Client> {
+        self.try_sign_in_as(Encoding::Json, claims, device)
+    }
+
+    /// Signs in a session of this encoding.
+    pub(super) fn try_sign_in_as(
+        &mut self,
+        encoding: Encoding,
+        claims: Claims,
+        device: Option<&str>,
+    ) -> Option<Client> {
         let home = self.router.home_of_user(&claims.user);
         let at = usize::from(home.0);
         let conn = ConnId { index: self.conns, generation: 0 };
@@ -178,7 +232,7 @@ impl World {
         let device = device.map(|device| DeviceName::new(device).unwrap());
         let session = self.rules[at].sign_in(
             conn,
-            Encoding::Json,
+            encoding,
             claims,
             device,
             Some("hello"),

@@ -44,8 +44,8 @@ pub(crate) struct VersusArgs {
     /// Tables in Markdown in place of text
     #[arg(long)]
     pub(crate) markdown: bool,
-    /// The workload and its options, behind `--`. Without a workload: private chat closed and open, a group of 1000, and echo;
-    /// options alone go to each of them
+    /// The workload and its options, behind `--`; a further workload behind each further `--`. Without a workload: private chat
+    /// closed and open, a group of 1000, and echo; options alone go to each of them
     #[arg(last = true, value_name = "WORKLOAD")]
     workload: Vec<String>,
 }
@@ -66,15 +66,22 @@ struct Workload {
     options: Vec<String>,
 }
 
+impl Workload {
+    /// As it was typed.
+    fn typed(words: &[String]) -> Self {
+        // A scenario file is named by two words.
+        let split = if words.first().is_some_and(|word| word == "run") { 2 } else { 1 };
+        let (head, options) = words.split_at(split.min(words.len()));
+        Self { head: head.to_vec(), options: options.to_vec() }
+    }
+}
+
 impl VersusArgs {
     fn workloads(&self) -> Vec<Workload> {
         let named = self.workload.first().is_some_and(|word| !word.starts_with('-'));
         let owned = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
         if named {
-            // A scenario file is named by two words.
-            let split = if self.workload[0] == "run" { 2 } else { 1 };
-            let (head, options) = self.workload.split_at(split.min(self.workload.len()));
-            return vec![Workload { head: head.to_vec(), options: options.to_vec() }];
+            return self.workload.split(|word| word == "--").map(Workload::typed).collect();
         }
         let with_options = |words: &[&str]| {
             let mut options: Vec<String> = owned(&words[1..]);
@@ -164,9 +171,13 @@ mod tests {
     }
 
     #[test]
-    fn a_workload_is_one_and_options_alone_go_to_all_of_the_default_ones() {
+    fn workloads_are_told_apart_and_options_alone_go_to_all_of_the_default_ones() {
         assert_eq!(workloads(&["--", "pairs", "--users", "4"]), ["pairs | --users 4"]);
         assert_eq!(workloads(&["--", "run", "f.toml", "--users=4"]), ["run f.toml | --users=4"]);
+        assert_eq!(
+            workloads(&["--", "pairs", "--ids", "--", "run", "f.toml", "--users=4", "--", "group"]),
+            ["pairs | --ids", "run f.toml | --users=4", "group | "]
+        );
         let all = workloads(&["--", "--duration=1s"]);
         assert_eq!(all.len(), WORKLOADS.len());
         assert!(all.iter().all(|one| one.ends_with(" --duration=1s")), "{all:?}");

@@ -48,6 +48,9 @@ pub(crate) struct Tallies {
     pub(crate) sent: Tally,
     pub(crate) delivered: Tally,
     pub(crate) acked: Tally,
+    /// Bytes of all frames, headers included: handed to the connections, and whole ones taken from them.
+    pub(crate) bytes_sent: Tally,
+    pub(crate) bytes_received: Tally,
     pub(crate) errors: Tally,
     /// Messages of another run.
     pub(crate) foreign: Tally,

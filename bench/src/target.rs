@@ -2,7 +2,7 @@
 use crate::interrupt;
 use crate::procstat;
 use crate::sources::{self, SourceRange};
-use crate::wire::dialect::Dialect;
+use crate::wire::dialect::{Dialect, Encoding};
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 use rustix::process::{Pid, Signal, kill_process};
@@ -48,7 +48,10 @@ pub(crate) struct TargetArgs {
     /// What the server is told and answers: `longwire`, `tutorial` (the same messages, no answers waited for), `socketio`,
     /// `nchan`, `echo`, or a file of one's own, FILE.toml
     #[arg(long, default_value = "longwire", value_name = "NAME", value_parser = Dialect::named)]
-    pub(crate) dialect: Arc<Dialect>,
+    dialect: Arc<Dialect>,
+    /// How messages are written, where the dialect is Longwire's own
+    #[arg(long, value_enum, default_value = "json", value_name = "NAME")]
+    encoding: Encoding,
     /// Addresses to connect from, as `127.0.1.1-127.0.1.128`; may be repeated. Connections are spread over them: each is
     /// good for some 12,000. More than that on loopback go from 127.0.1.1-127.0.1.128 by themselves
     #[arg(long, value_name = "IP[-IP]", value_delimiter = ',')]
@@ -82,8 +85,20 @@ pub(crate) struct Target {
 }
 
 impl TargetArgs {
+    /// What the server is told and answers, in the encoding that was asked for.
+    pub(crate) fn dialect(&self) -> anyhow::Result<Arc<Dialect>> {
+        self.dialect.encoded(self.encoding)
+    }
+
+    /// How messages are written.
+    pub(crate) fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
     /// Finds or starts the server.
     pub(crate) fn open(&self) -> anyhow::Result<Target> {
+        // What nobody can speak is refused before anything is started.
+        self.dialect()?;
         match (&self.url, &self.spawn) {
             (_, Some(command)) => self.start(command),
             (Some(url), None) => {

@@ -8,7 +8,7 @@ use common::{Fault, Kind, Outcome, Server, at_once, run};
 const AT: [usize; 5] = [20, 31, 47, 64, 90];
 
 /// How a workload is run so that many messages are under way, and none of them is the last.
-const WORKLOADS: [(Kind, &[&str]); 6] = [
+const WORKLOADS: [(Kind, &[&str]); 8] = [
     (Kind::Tutorial, &["pairs", "--users=4", "--dialect=tutorial"]),
     (Kind::Longwire, &["pairs", "--users=4", "--dialect=longwire", "--ids", "--threads=2"]),
     (Kind::Longwire, &["group", "--members=4", "--dialect=longwire", "--ids", "--threads=2"]),
@@ -24,6 +24,8 @@ const WORKLOADS: [(Kind, &[&str]); 6] = [
             "--ids",
         ],
     ),
+    (Kind::Proto, &["pairs", "--users=4", "--encoding=proto", "--ids", "--threads=2"]),
+    (Kind::Proto, &["group", "--members=4", "--encoding=proto", "--ids"]),
     (
         Kind::Longwire,
         &[
@@ -38,6 +40,10 @@ const WORKLOADS: [(Kind, &[&str]); 6] = [
     ),
     (Kind::Echo, &["echo", "--connections=4", "--threads=2"]),
 ];
+
+/// Those that ask for acks, and the one that sends to itself.
+const ACKED: std::ops::Range<usize> = 1..6;
+const ECHO: usize = 7;
 
 /// A few hundred messages, open loop. What is lost is waited for as long as `--drain` says.
 fn load(workload: &[&str], server: &Server) -> Outcome {
@@ -80,7 +86,7 @@ fn a_doubled_message() {
 /// It comes when everything has come that was waited for.
 #[test]
 fn a_last_message_doubled_later() {
-    at_once(&[WORKLOADS[0], WORKLOADS[5]], |(kind, workload)| {
+    at_once(&[WORKLOADS[0], WORKLOADS[4], WORKLOADS[ECHO]], |(kind, workload)| {
         // One delivery for each of the 500 messages a second, warm-up included.
         let server = Server::of(*kind).wrong(Fault::DuplicateLate, &[299]).start();
         expect(&load(workload, &server), &format!("{workload:?}"), &[("duplicated", 1)]);
@@ -124,7 +130,7 @@ fn a_copy_for_someone_else() {
 /// Not in echo: there it is what is asked for.
 #[test]
 fn a_message_back_to_its_sender() {
-    at_once(&WORKLOADS[..5], |(kind, workload)| {
+    at_once(&WORKLOADS[..ECHO], |(kind, workload)| {
         let server = Server::of(*kind).wrong(Fault::EchoBack, &AT).start();
         expect(&load(workload, &server), &format!("{workload:?}"), &[("misdelivered", 5)]);
     });
@@ -136,8 +142,10 @@ fn a_changed_payload() {
     // A digit of the count. (That any other byte would do as well is tested where marks are read.)
     caught(Fault::Corrupt(23), &[("corrupted", 5), ("lost", 5)]);
     // A byte behind the mark.
-    let server = Server::of(Kind::Tutorial).wrong(Fault::Corrupt(60), &AT).start();
-    expect(&load(WORKLOADS[0].1, &server), "filler", &[("corrupted", 5), ("lost", 5)]);
+    at_once(&[WORKLOADS[0], WORKLOADS[4]], |(kind, workload)| {
+        let server = Server::of(*kind).wrong(Fault::Corrupt(60), &AT).start();
+        expect(&load(workload, &server), "filler", &[("corrupted", 5), ("lost", 5)]);
+    });
 }
 
 #[test]
@@ -152,7 +160,7 @@ fn a_message_of_another_run() {
 
 #[test]
 fn a_missing_ack() {
-    at_once(&WORKLOADS[1..4], |(kind, workload)| {
+    at_once(&WORKLOADS[ACKED], |(kind, workload)| {
         let server = Server::of(*kind).wrong(Fault::KeepAck, &AT).start();
         expect(&load(workload, &server), &format!("{workload:?}"), &[("unacked", 5)]);
     });
@@ -161,7 +169,7 @@ fn a_missing_ack() {
 /// A second ack of one message is not the first of another.
 #[test]
 fn a_missing_ack_beside_a_doubled_one() {
-    at_once(&WORKLOADS[1..4], |(kind, workload)| {
+    at_once(&WORKLOADS[ACKED], |(kind, workload)| {
         let server = Server::of(*kind).wrong(Fault::AckAnother, &AT).start();
         expect(&load(workload, &server), &format!("{workload:?}"), &[("duplicated", 5), ("unacked", 5)]);
     });
@@ -169,7 +177,7 @@ fn a_missing_ack_beside_a_doubled_one() {
 
 #[test]
 fn a_doubled_ack() {
-    at_once(&WORKLOADS[1..4], |(kind, workload)| {
+    at_once(&WORKLOADS[ACKED], |(kind, workload)| {
         let server = Server::of(*kind).wrong(Fault::AckTwice, &AT).start();
         expect(&load(workload, &server), &format!("{workload:?}"), &[("duplicated", 5)]);
     });
@@ -178,7 +186,7 @@ fn a_doubled_ack() {
 /// It is no ack for who gets it, and none for who does not.
 #[test]
 fn an_ack_for_someone_else() {
-    at_once(&WORKLOADS[1..4], |(kind, workload)| {
+    at_once(&WORKLOADS[ACKED], |(kind, workload)| {
         let server = Server::of(*kind).wrong(Fault::AckElsewhere, &AT).start();
         expect(&load(workload, &server), &format!("{workload:?}"), &[("misdelivered", 5), ("unacked", 5)]);
     });

@@ -90,6 +90,14 @@ fn an_echo_comes_back() {
     let (code, report) = run("echo", &url, &["--connections=5", "--in-flight=3"]);
     assert_eq!(code, 0, "{report}");
     assert!(count(&report, "deliveries") > 50, "{report}");
+    // 80 bytes of payload: a header of two bytes each way, and four of mask on the way there. A message may cross the
+    // window's end.
+    for (figure, bytes) in [("bytes_sent_per_message", 86.0), ("bytes_received_per_delivery", 82.0)] {
+        let found = report[figure].as_f64().unwrap();
+        assert!((found / bytes - 1.0).abs() < 0.1, "{figure}: {found} in place of {bytes}");
+        let total = if bytes > 85.0 { ("bytes_sent", "sent") } else { ("bytes_received", "deliveries") };
+        assert!((count(&report, total.0) as f64 / count(&report, total.1) as f64 - found).abs() < 1e-6);
+    }
 }
 
 #[test]

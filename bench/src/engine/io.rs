@@ -64,9 +64,9 @@ impl<'a> Io<'a> {
         self.push(self.base + conn, frame);
     }
 
-    /// Sends a text message.
-    pub(crate) fn text(&mut self, conn: ConnId, text: &str) {
-        self.control_frame(self.base + conn, frame::TEXT, text.as_bytes());
+    /// Sends a message of the dialect.
+    pub(crate) fn say(&mut self, conn: ConnId, message: &[u8]) {
+        self.whole_frame(self.base + conn, self.control.dialect().opcode(), message);
     }
 
     /// Hands what was queued to the kernel and waits until it has taken it: what follows has left.
@@ -83,7 +83,7 @@ impl<'a> Io<'a> {
     pub(crate) fn close(&mut self, conn: ConnId) {
         let at = self.base + conn;
         if self.conns[at].state == State::Open {
-            self.control_frame(at, frame::CLOSE, &1000_u16.to_be_bytes());
+            self.whole_frame(at, frame::CLOSE, &1000_u16.to_be_bytes());
             // What waits may have been too much already.
             if self.conns[at].state == State::Open {
                 self.conns[at].state = State::Closing;
@@ -136,6 +136,9 @@ impl<'a> Io<'a> {
             self.unsent.push(number(at));
         }
         outbox.push(bytes);
+        if conn.state == State::Open {
+            bump(&self.tallies.bytes_sent, bytes.len() as u64);
+        }
         self.held += bytes.len();
         // Of those whose older bytes wait as well, the ones with more than their share make room for the others.
         let (held, older) = (outbox.held(), outbox.held() > bytes.len());
@@ -144,7 +147,7 @@ impl<'a> Io<'a> {
         }
     }
 
-    pub(super) fn control_frame(&mut self, at: usize, op: u8, payload: &[u8]) {
+    pub(super) fn whole_frame(&mut self, at: usize, op: u8, payload: &[u8]) {
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.clear();
         frame::write(&mut scratch, op, payload);

@@ -33,6 +33,8 @@ pub(crate) struct Plan {
     pub(crate) server: SocketAddr,
     /// What follows the address in the URL.
     pub(crate) path: String,
+    /// The subprotocol that the server has to select, of those whose messages are binary.
+    pub(crate) subprotocol: Option<&'static str>,
     /// Addresses to connect from, each in turn; none leaves the choice to the kernel.
     pub(crate) sources: Vec<IpAddr>,
     /// Connections that this thread may open a second; nothing bounds them but the number under way when it is not given.

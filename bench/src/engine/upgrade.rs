@@ -7,17 +7,22 @@ use std::net::SocketAddr;
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &[u8] = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// The request.
-pub(crate) fn request(server: SocketAddr, path: &str) -> Vec<u8> {
+/// The header that says which subprotocol is spoken.
+const PROTOCOL: &str = "Sec-WebSocket-Protocol";
+
+/// The request, for one subprotocol or for none.
+pub(crate) fn request(server: SocketAddr, path: &str, subprotocol: Option<&str>) -> Vec<u8> {
+    let wanted = subprotocol.map_or_else(String::new, |name| format!("{PROTOCOL}: {name}\r\n"));
     format!(
         "GET {path} HTTP/1.1\r\nHost: {server}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
+         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{wanted}\r\n"
     )
     .into_bytes()
 }
 
-/// The answer's length when it is whole and an upgrade; `None` when more bytes are needed.
-pub(crate) fn answered(bytes: &[u8]) -> Result<Option<usize>, String> {
+/// The answer's length when it is whole and an upgrade, to the subprotocol where one was asked for; `None` when more bytes
+/// are needed.
+pub(crate) fn answered(bytes: &[u8], subprotocol: Option<&str>) -> Result<Option<usize>, String> {
     let Some(end) = memmem::find(bytes, b"\r\n\r\n") else {
         return if bytes.len() > UPGRADE_BYTES {
             Err("an endless answer to the upgrade".into())
@@ -33,7 +38,27 @@ pub(crate) fn answered(bytes: &[u8]) -> Result<Option<usize>, String> {
     if memmem::find(head, ACCEPT).is_none() {
         return Err("a wrong Sec-WebSocket-Accept".into());
     }
+    if let Some(wanted) = subprotocol {
+        // A server that does not know it speaks something else from here on.
+        match selected(head) {
+            Some(selected) if selected == wanted.as_bytes() => {}
+            Some(other) => {
+                let other = String::from_utf8_lossy(other);
+                return Err(format!("asked for {wanted}, the server selected {other}"));
+            }
+            None => return Err(format!("asked for {wanted}, the server selected no subprotocol")),
+        }
+    }
     Ok(Some(end + 4))
+}
+
+/// The subprotocol that an answer names.
+fn selected(head: &[u8]) -> Option<&[u8]> {
+    head.split(|&byte| byte == b'\n').find_map(|line| {
+        let (name, value) = line.split_at_checked(PROTOCOL.len())?;
+        let value = value.strip_prefix(b":").filter(|_| name.eq_ignore_ascii_case(PROTOCOL.as_bytes()))?;
+        Some(value.trim_ascii())
+    })
 }
 
 #[cfg(test)]
@@ -49,11 +74,34 @@ mod tests {
     fn an_upgrade_is_taken_and_anything_else_is_named() {
         let answer =
             b"HTTP/1.1 101 Switching Protocols\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
-        assert_eq!(answered(&[answer, b"\x81\x00" as &[u8]].concat()), Ok(Some(answer.len())));
-        assert_eq!(answered(&answer[..answer.len() - 1]), Ok(None));
-        let refused = answered(b"HTTP/1.1 503 Busy\r\nx: y\r\n\r\n").unwrap_err();
+        assert_eq!(answered(&[answer, b"\x81\x00" as &[u8]].concat(), None), Ok(Some(answer.len())));
+        assert_eq!(answered(&answer[..answer.len() - 1], None), Ok(None));
+        let refused = answered(b"HTTP/1.1 503 Busy\r\nx: y\r\n\r\n", None).unwrap_err();
         assert!(refused.contains("503"), "{refused}");
-        assert!(answered(b"HTTP/1.1 101 OK\r\n\r\n").is_err());
-        assert!(answered(&[b'x'; UPGRADE_BYTES + 1]).is_err());
+        assert!(answered(b"HTTP/1.1 101 OK\r\n\r\n", None).is_err());
+        assert!(answered(&[b'x'; UPGRADE_BYTES + 1], None).is_err());
+    }
+
+    #[test]
+    fn a_subprotocol_that_was_asked_for_has_to_be_selected() {
+        let request = request(([127, 0, 0, 1], 1).into(), "/", Some("a.v1"));
+        assert!(request.ends_with(b"\r\nSec-WebSocket-Protocol: a.v1\r\n\r\n"));
+        let answer = |more: &str| {
+            let key = String::from_utf8_lossy(ACCEPT);
+            let head = format!("HTTP/1.1 101 OK\r\nsec-websocket-accept: {key}\r\n{more}\r\n");
+            answered(head.as_bytes(), Some("a.v1"))
+        };
+        for good in ["sec-websocket-protocol: a.v1\r\n", "x: y\r\nSEC-WebSocket-Protocol:a.v1 \r\nz: z\r\n"] {
+            assert!(matches!(answer(good), Ok(Some(_))), "{good}");
+        }
+        for (bad, said) in [
+            ("", "selected no subprotocol"),
+            ("sec-websocket-protocol: a.v2\r\n", "selected a.v2"),
+            ("sec-websocket-protocol: a.v1, a.v2\r\n", "selected a.v1, a.v2"),
+            ("x-sec-websocket-protocol: a.v1\r\n", "selected no subprotocol"),
+        ] {
+            let error = answer(bad).unwrap_err();
+            assert!(error.contains(said), "{error}");
+        }
     }
 }

@@ -43,7 +43,7 @@ impl<'a> Engine<'a> {
         Self {
             io: Io::new(plan.count, control, tallies),
             plan,
-            request: upgrade::request(plan.server, &plan.path),
+            request: upgrade::request(plan.server, &plan.path, plan.subprotocol),
             completions: Vec::new(),
             pending: VecDeque::new(),
             fresh: 0,
@@ -201,11 +201,13 @@ impl<'a> Engine<'a> {
         if let Some(size) = self.plan.tcp {
             let whole = bytes.chunks_exact(size);
             used = bytes.len() - whole.remainder().len();
+            bump(&self.io.tallies.bytes_received, used as u64);
             whole.for_each(|chunk| driver.message(&mut self.io, at, chunk, now));
             return Ok(used);
         }
         if self.io.conns[at].state == State::Upgrading {
-            let Some(length) = upgrade::answered(bytes).map_err(End::NoUpgrade)? else { return Ok(0) };
+            let answer = upgrade::answered(bytes, self.plan.subprotocol).map_err(End::NoUpgrade)?;
+            let Some(length) = answer else { return Ok(0) };
             used = length;
             self.opened(driver, at);
         }
@@ -225,9 +227,12 @@ impl<'a> Engine<'a> {
                 frame::CLOSE => return Err(closed(payload)),
                 frame::PING => {
                     bump(&self.io.tallies.pings, 1);
-                    self.io.control_frame(at, frame::PONG, payload);
+                    self.io.whole_frame(at, frame::PONG, payload);
                 }
                 frame::PONG => {}
+                frame::TEXT if self.plan.subprotocol.is_some() => {
+                    return Err(End::Protocol("a text frame on a binary connection".into()));
+                }
                 _ if self.io.pieces.whole(at, header) => driver.message(&mut self.io, at, payload, now),
                 _ => {
                     if let Some(message) = self.io.pieces.add(at, header, payload)? {
@@ -236,6 +241,7 @@ impl<'a> Engine<'a> {
                 }
             }
             used = end;
+            bump(&self.io.tallies.bytes_received, header.total() as u64);
         }
         Ok(used)
     }
@@ -309,7 +315,7 @@ impl<'a> Engine<'a> {
         if self.plan.tcp.is_some() {
             self.opened(driver, at);
         } else if let Some(path) = driver.path(at) {
-            self.io.push(at, &upgrade::request(self.plan.server, &path));
+            self.io.push(at, &upgrade::request(self.plan.server, &path, self.plan.subprotocol));
         } else {
             self.io.push(at, &self.request);
         }

@@ -12,7 +12,7 @@ const fn figure(what: &'static str, of: fn(&Report) -> Option<f64>) -> Figure {
 }
 
 /// All of them, the ones to quote first at the top.
-pub(crate) const FIGURES: [Figure; 18] = [
+pub(crate) const FIGURES: [Figure; 20] = [
     figure("server CPU µs per delivery", |report| report.server_cpu_us_per_delivery),
     figure("server CPU µs per frame out", |report| {
         report.server_cpu_us_per_frame.filter(|_| report.acks > 0)
@@ -21,6 +21,8 @@ pub(crate) const FIGURES: [Figure; 18] = [
         report.server.map(|usage| usage.wanted_percent() - usage.cpu_percent())
     }),
     figure("deliveries/s", |report| Some(report.deliveries_per_second).filter(|_| report.deliveries > 0)),
+    figure("bytes sent per message", |report| report.bytes_sent_per_message),
+    figure("bytes received per delivery", |report| report.bytes_received_per_delivery),
     figure("latency p50 µs", |report| report.latency_us.map(|latency| latency.p50)),
     figure("latency p90 µs", |report| report.latency_us.map(|latency| latency.p90)),
     figure("latency p99 µs", |report| report.latency_us.map(|latency| latency.p99)),

@@ -22,6 +22,7 @@ use crate::ledger::Faults;
 use crate::procstat::{self, Usage};
 use crate::scenario::common::Book;
 use crate::scenario::{Measured, Run};
+use crate::wire::dialect::Encoding;
 pub(crate) use data::{Centre, Course, CurvePoint, Heat, Memory, MemoryAt, Moment, Slice};
 pub(crate) use files::{Out, OutArgs};
 pub(crate) use parts::{
@@ -100,6 +101,16 @@ pub(crate) struct Report {
     pub(crate) in_time: Option<u64>,
     pub(crate) deliveries: u64,
     pub(crate) acks: u64,
+    /// Bytes of all frames in the measured time, headers included; of those sent for each message, of those received for
+    /// each delivery, which acks and signs of life are counted in with.
+    #[serde(default)]
+    pub(crate) bytes_sent: u64,
+    #[serde(default)]
+    pub(crate) bytes_received: u64,
+    #[serde(default)]
+    pub(crate) bytes_sent_per_message: Option<f64>,
+    #[serde(default)]
+    pub(crate) bytes_received_per_delivery: Option<f64>,
     pub(crate) deliveries_per_second: f64,
     pub(crate) server_cpu_us_per_delivery: Option<f64>,
     /// Deliveries and acks together.
@@ -159,6 +170,7 @@ impl Table {
         let per = |usage: Option<Usage>, count: u64| {
             usage.filter(|_| count > 0).map(|usage| usage.cpu * 1e6 / count as f64)
         };
+        let each = |bytes: u64, count: u64| (count > 0).then(|| bytes as f64 / count as f64);
         let frames = measured.deliveries + measured.acks;
         let saturated = saturated(&measured, run.target.cores.unwrap_or(1), run.shares.len());
         let evidence = Evidence {
@@ -170,7 +182,10 @@ impl Table {
         Report {
             format: FORMAT,
             scenario: self.scenario.to_owned(),
-            workload: self.workload,
+            workload: match run.args.encoding() {
+                Encoding::Json => self.workload,
+                Encoding::Proto => format!("{}, in Protobuf", self.workload),
+            },
             machine: procstat::machine(),
             command: shell_words::join(std::env::args()),
             started: measured.started,
@@ -183,6 +198,10 @@ impl Table {
             in_time: lag.quantiles().map(|_| in_time),
             deliveries: measured.deliveries,
             acks: measured.acks,
+            bytes_sent: measured.bytes_sent,
+            bytes_received: measured.bytes_received,
+            bytes_sent_per_message: each(measured.bytes_sent, measured.sent),
+            bytes_received_per_delivery: each(measured.bytes_received, measured.deliveries),
             deliveries_per_second: measured.deliveries as f64 / measured.seconds.max(1e-9),
             server_cpu_us_per_delivery: per(measured.server, measured.deliveries),
             server_cpu_us_per_frame: per(measured.server, frames),

@@ -56,6 +56,13 @@ impl fmt::Display for Report {
             0 => writeln!(f)?,
             count => writeln!(f, "; {count} heartbeats answered in the whole run")?,
         }
+        if let Some((sent, received)) = self.bytes_sent_per_message.zip(self.bytes_received_per_delivery) {
+            writeln!(
+                f,
+                "  {:<10} {sent:.1} bytes sent per message, {received:.1} received per delivery: all frames, headers included",
+                "wire"
+            )?;
+        }
         if let Some(usage) = &self.server {
             side(f, "server", usage, None)?;
         }

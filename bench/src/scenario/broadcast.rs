@@ -93,6 +93,8 @@ pub(crate) fn run(args: &TargetArgs, options: &BroadcastArgs) -> anyhow::Result<
         Ok(Report {
             disturbed,
             latency_us: None,
+            bytes_sent_per_message: None,
+            bytes_received_per_delivery: None,
             server_cpu_us_per_delivery: None,
             server_cpu_us_per_frame: None,
             generator_cpu_us_per_delivery: None,

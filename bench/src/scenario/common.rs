@@ -204,8 +204,8 @@ impl<'a> Book<'a> {
     }
 
     /// The mark in what arrived; `None` when there is none that is this run's.
-    pub(crate) fn mark(&mut self, payload: &[u8]) -> Option<Mark> {
-        match Mark::find(payload) {
+    pub(crate) fn mark(&mut self, message: &[u8]) -> Option<Mark> {
+        match Mark::find(message, self.control.dialect().bounds()) {
             Found::Whole(mark) if mark.run == self.control.run() => return Some(mark),
             // Names differ from run to run, so nothing but a broadcast is for two of them.
             Found::Whole(mark) if mark.kind == Kind::Broadcast => bump(&self.tallies.foreign, 1),
@@ -218,8 +218,8 @@ impl<'a> Book<'a> {
 
     /// Counts each message's first ack. A second one is a duplicate; one for another connection's message is misdelivered.
     /// (Their order is not looked at: nothing promises one.)
-    pub(super) fn acked(&mut self, conn: ConnId, text: &[u8]) {
-        let new = match self.ids.read(text) {
+    pub(super) fn acked(&mut self, conn: ConnId, message: &[u8]) {
+        let new = match self.ids.read(message) {
             Acked::Work { sender, seq } => match self.acks.of(conn, sender) {
                 Some(acks) => {
                     let mut faults = Faults::default();

@@ -72,7 +72,8 @@ impl Run<'_> {
         for (thread, (mut driver, &count)) in drivers.into_iter().zip(self.shares).enumerate() {
             let (server, path) = (self.target.address, self.target.path.clone());
             let (sources, pace) = (sources.clone(), self.args.pace(self.shares.len()));
-            let plan = Plan { thread, tcp: self.tcp, server, path, sources, pace, first, count };
+            let (tcp, subprotocol) = (self.tcp, self.control.dialect().subprotocol());
+            let plan = Plan { thread, tcp, server, path, subprotocol, sources, pace, first, count };
             first += count;
             threads.push(scope.spawn(move || {
                 let _leaving = Leaving(self.control);

@@ -8,7 +8,7 @@ use crate::ledger::Stream;
 use crate::report::{Report, Table};
 use crate::schedule::Schedule;
 use crate::target::{Target, TargetArgs};
-use crate::wire::dialect::{Answer, To};
+use crate::wire::dialect::{Answer, Encoding, To};
 use crate::wire::marker::Kind;
 use crate::wire::template::{Message, Template};
 use anyhow::ensure;
@@ -52,7 +52,14 @@ struct Echo<'a> {
 
 /// Runs the workload.
 pub(crate) fn run(args: &TargetArgs, options: &EchoArgs) -> anyhow::Result<Report> {
+    check(args)?;
     on(&open(args)?, args, options)
+}
+
+/// Refuses an encoding: what an echo server is sent is the bare payload.
+pub(crate) fn check(args: &TargetArgs) -> anyhow::Result<()> {
+    ensure!(args.encoding() == Encoding::Json, "--encoding is for chat: an echo server gets bare payloads");
+    Ok(())
 }
 
 /// The same on a server that is there already.

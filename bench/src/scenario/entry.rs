@@ -8,9 +8,6 @@ use crate::wire::dialect::{Answer, Dialect, To};
 use crate::wire::marker::{self, Kind};
 use crate::wire::template::{Message, Template};
 
-/// Bytes of a server's error that are shown.
-const SHOWN: usize = 200;
-
 /// What came to a connection that only signs in and listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Heard {
@@ -38,8 +35,8 @@ impl<'a> Book<'a> {
     /// A connection was upgraded: sends what its dialect begins with. Whether the server is ready by that; otherwise
     /// [`Answer::Welcome`] follows.
     pub(crate) fn greet(&self, io: &mut Io<'_>, conn: ConnId) -> bool {
-        for text in self.dialect().greeting() {
-            io.text(conn, text);
+        for message in self.dialect().greeting() {
+            io.say(conn, message);
         }
         !self.dialect().answers_with(Answer::Welcome)
     }
@@ -50,8 +47,8 @@ impl<'a> Book<'a> {
     }
 
     fn sign_in(&self, io: &mut Io<'_>, conn: ConnId, user: &str) -> bool {
-        if let Some(text) = self.dialect().sign_in(user) {
-            io.text(conn, &text);
+        if let Some(message) = self.dialect().sign_in(user) {
+            io.say(conn, &message);
         }
         !self.dialect().answers_with(Answer::Authenticated)
     }
@@ -59,7 +56,7 @@ impl<'a> Book<'a> {
     /// Asks for something to hear: a sign of life, or a message to oneself where there is none.
     pub(crate) fn ask(&self, io: &mut Io<'_>, conn: ConnId, user: &str) {
         if let Some(ping) = self.dialect().ping() {
-            return io.text(conn, ping);
+            return io.say(conn, ping);
         }
         let mut probe = Template::new(Message {
             dialect: self.dialect(),
@@ -74,27 +71,26 @@ impl<'a> Book<'a> {
 
     /// Joins a group. Whether the user counts as a member by that; otherwise [`Answer::Joined`] follows.
     pub(crate) fn join(&self, io: &mut Io<'_>, conn: ConnId, group: &str) -> bool {
-        if let Some(text) = self.dialect().join(group) {
-            io.text(conn, &text);
+        if let Some(message) = self.dialect().join(group) {
+            io.say(conn, &message);
         }
         !self.dialect().answers_with(Answer::Joined)
     }
 
     /// Counts what carries no mark of this run, and gives the server the sign of life that it asks for.
-    pub(crate) fn answer(&mut self, io: &mut Io<'_>, conn: ConnId, text: &[u8]) -> Answer {
-        let answer = self.dialect().answer(text);
+    pub(crate) fn answer(&mut self, io: &mut Io<'_>, conn: ConnId, message: &[u8]) -> Answer {
+        let answer = self.dialect().answer(message);
         match answer {
-            Answer::Ack => self.acked(conn, text),
+            Answer::Ack => self.acked(conn, message),
             Answer::Heartbeat => {
                 if let Some(sign) = self.dialect().heartbeat() {
-                    io.text(conn, sign);
+                    io.say(conn, sign);
                     bump(&self.tallies.pings, 1);
                 }
             }
             Answer::Error => {
                 bump(&self.tallies.errors, 1);
-                let shown = &text[..text.len().min(SHOWN)];
-                self.control.note(&format!("server: {}", String::from_utf8_lossy(shown)));
+                self.control.note(&format!("server: {}", self.dialect().error(message)));
             }
             _ => {}
         }
@@ -107,10 +103,10 @@ impl<'a> Book<'a> {
         &mut self,
         io: &mut Io<'_>,
         conn: ConnId,
-        text: &[u8],
+        message: &[u8],
         user: impl FnOnce() -> String,
     ) -> Answer {
-        match self.answer(io, conn, text) {
+        match self.answer(io, conn, message) {
             Answer::Welcome if self.sign_in(io, conn, &user()) => Answer::Authenticated,
             answer => answer,
         }
@@ -132,8 +128,8 @@ impl<'a> Book<'a> {
     }
 
     /// What such a user hears.
-    pub(crate) fn listen(&mut self, io: &mut Io<'_>, (conn, user): (ConnId, usize), text: &[u8]) -> Heard {
-        if let Some(mark) = self.mark(text) {
+    pub(crate) fn listen(&mut self, io: &mut Io<'_>, (conn, user): (ConnId, usize), message: &[u8]) -> Heard {
+        if let Some(mark) = self.mark(message) {
             return match mark.kind {
                 Kind::Probe => Heard::Asked,
                 Kind::Broadcast => Heard::Broadcast(mark.seq),
@@ -145,7 +141,7 @@ impl<'a> Book<'a> {
             };
         }
         let run = self.control.run();
-        match self.admit(io, conn, text, || user_name(run, user)) {
+        match self.admit(io, conn, message, || user_name(run, user)) {
             Answer::Authenticated if self.dialect().answers_with(Answer::Authenticated) => Heard::SignedIn,
             Answer::Authenticated => {
                 self.ask(io, conn, &user_name(run, user));

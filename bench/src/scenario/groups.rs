@@ -97,9 +97,9 @@ fn rooms(options: &GroupsArgs) -> anyhow::Result<Rooms> {
 }
 
 fn measure(target: &Target, args: &TargetArgs, options: &GroupsArgs, table: Table) -> anyhow::Result<Report> {
-    args.dialect.check_ids(options.ids)?;
+    args.dialect()?.check_ids(options.ids)?;
     let rooms = rooms(options)?;
-    let by_path = args.dialect.join("").is_none();
+    let by_path = args.dialect()?.join("").is_none();
     ensure!(
         !by_path || rooms.places_max() == 1,
         "in this --dialect a connection is in one group: --groups-per-user 1"

@@ -75,7 +75,7 @@ pub(crate) fn run(args: &TargetArgs, options: &MixedArgs) -> anyhow::Result<Repo
     ensure!(options.load.open_loop(), "a blend follows its schedule: there is no --in-flight here");
     ensure!(!options.heartbeat.is_zero(), "--heartbeat must be longer than nothing");
     ensure!(
-        options.groups == 0 || args.dialect.join("").is_some(),
+        options.groups == 0 || args.dialect()?.join("").is_some(),
         "in this --dialect a connection is in one group: --groups 0"
     );
     let threads = args.threads.clamp(1, (options.users / 2) as usize);

@@ -34,6 +34,9 @@ pub(crate) struct Measured {
     pub(crate) sent: u64,
     pub(crate) deliveries: u64,
     pub(crate) acks: u64,
+    /// Bytes of all frames, headers included.
+    pub(crate) bytes_sent: u64,
+    pub(crate) bytes_received: u64,
     pub(crate) server: Option<Usage>,
     pub(crate) generator: Option<Usage>,
     /// System calls that entered a ring for each delivery, by the server's own count.
@@ -105,7 +108,7 @@ pub(crate) fn run_on<T>(
     shares: &[usize],
     work: impl FnOnce(&Run<'_>) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    let control = Control::new(window, shares.len(), args.dialect.clone())?;
+    let control = Control::new(window, shares.len(), args.dialect()?)?;
     work(&Run { target, args, control: &control, shares, tcp: None })
 }
 

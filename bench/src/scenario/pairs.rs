@@ -66,7 +66,7 @@ pub(crate) fn run(args: &TargetArgs, options: &PairsArgs) -> anyhow::Result<Repo
 
 /// The same on a server that is there already.
 pub(crate) fn on(target: &Target, args: &TargetArgs, options: &PairsArgs) -> anyhow::Result<Report> {
-    args.dialect.check_ids(options.ids)?;
+    args.dialect()?.check_ids(options.ids)?;
     ensure!(options.users >= 2 && options.users.is_multiple_of(2), "--users must be an even number");
     let shares = shares(options.users, 2, args.threads.clamp(1, options.users / 2));
     run_on(target, args, options.load.window.window(), &options.rest.added(&shares), |run| {

@@ -88,6 +88,9 @@ impl Search {
 pub(crate) fn run(args: &TargetArgs, options: &RampupArgs) -> anyhow::Result<Report> {
     ensure!(options.load.open_loop(), "a rate is sought: there is no --in-flight here");
     ensure!(options.users.is_multiple_of(10), "--users must be a multiple of 10");
+    if options.of == Of::Echo {
+        echo::check(args)?;
+    }
     interrupt::listen();
     let target = args.open()?;
     let from = options.load.rate;

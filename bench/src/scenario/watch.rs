@@ -32,6 +32,8 @@ struct Look {
     sent: u64,
     deliveries: u64,
     acks: u64,
+    bytes_sent: u64,
+    bytes_received: u64,
 }
 
 /// The one who watches.
@@ -159,6 +161,8 @@ impl<'a> Watch<'a> {
             sent: end.sent - start.sent,
             deliveries: end.deliveries - start.deliveries,
             acks: end.acks - start.acks,
+            bytes_sent: end.bytes_sent - start.bytes_sent,
+            bytes_received: end.bytes_received - start.bytes_received,
             server: end.server.as_ref().zip(start.server.as_ref()).map(usage),
             generator: end.generator.as_ref().zip(start.generator.as_ref()).map(usage),
             setup_cpu,
@@ -286,6 +290,8 @@ impl<'a> Watch<'a> {
             sent: self.control.total(|tallies| &tallies.sent),
             deliveries: self.control.total(|tallies| &tallies.delivered),
             acks: self.control.total(|tallies| &tallies.acked),
+            bytes_sent: self.control.total(|tallies| &tallies.bytes_sent),
+            bytes_received: self.control.total(|tallies| &tallies.bytes_received),
             generator: Sample::own(),
             server: self.run.target.pid.and_then(Sample::exact),
         }

@@ -29,12 +29,12 @@ impl Ids {
     }
 
     /// Reads an ack: the run, the sender and the count, 24 digits in all.
-    pub(crate) fn read(&self, text: &[u8]) -> Acked {
+    pub(crate) fn read(&self, message: &[u8]) -> Acked {
         let mut found = Acked::Unnamed;
         let mut from = 0;
-        while let Some(at) = text.get(from..).and_then(|rest| self.run.find(rest)) {
+        while let Some(at) = message.get(from..).and_then(|rest| self.run.find(rest)) {
             from += at + 1;
-            let Some(id) = from.checked_sub(2).and_then(|at| text.get(at..at + 24)) else { continue };
+            let Some(id) = from.checked_sub(2).and_then(|at| message.get(at..at + 24)) else { continue };
             let (Some(sender), Some(seq)) = (unhex(&id[8..16]), unhex(&id[16..])) else { continue };
             if id[0] == self.first {
                 #[allow(clippy::cast_possible_truncation)] // eight digits are 32 bits
@@ -49,7 +49,7 @@ impl Ids {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::dialect::{Dialect, To};
+    use crate::wire::dialect::{Dialect, Encoding, To};
     use crate::wire::frame;
     use crate::wire::marker::Kind;
     use crate::wire::template::{Message, Template};
@@ -69,6 +69,32 @@ mod tests {
                 let expected = if kind == Kind::Work { Acked::Work { sender: 9, seq } } else { Acked::Probe };
                 assert_eq!(Ids::new(run).read(ack.as_bytes()), expected, "{ack} of {run:x}");
             }
+        }
+    }
+
+    #[test]
+    fn the_same_is_read_from_an_ack_of_bytes() {
+        use buffa::Message as _;
+        use longwire::wire::proto::schema::{Ack, ClientFrame, ServerFrame};
+        let dialect = Dialect::named("longwire").unwrap().encoded(Encoding::Proto).unwrap();
+        for run in [0, 0xabc, 0x1111_1111, u32::MAX] {
+            // Users' names have the run's number too, and they are in the conversation's.
+            let (to, conversation) = (To::User("bob"), format!("u:u{run:08x}n8:u{run:08x}n9"));
+            let message = Message { dialect: &dialect, to, payload: 64, sender: 9, run, ids: true };
+            let mut template = Template::new(message);
+            for (kind, seq) in [(Kind::Work, 0), (Kind::Work, u32::MAX), (Kind::Probe, 7)] {
+                let mut sent = template.stamp(kind, seq, 5).to_vec();
+                let body = if sent[1] & 0x7f == 126 { 8 } else { 6 };
+                frame::mask(&mut sent[body..], 0);
+                let id = ClientFrame::decode_from_slice(&sent[body..]).unwrap().id;
+                let ack = Ack { conversation: conversation.clone(), seq: 1 << 40, ..Ack::default() };
+                let ack = ServerFrame { id: id.clone(), event: Some(ack.into()) }.encode_to_vec();
+                let expected = if kind == Kind::Work { Acked::Work { sender: 9, seq } } else { Acked::Probe };
+                assert_eq!(Ids::new(run).read(&ack), expected, "{id} of {run:x}");
+            }
+            let unnamed = Ack { conversation: conversation.clone(), ..Ack::default() };
+            let unnamed = ServerFrame { event: Some(unnamed.into()), ..ServerFrame::default() };
+            assert_eq!(Ids::new(run).read(&unnamed.encode_to_vec()), Acked::Unnamed);
         }
     }
 

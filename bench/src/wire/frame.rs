@@ -1,4 +1,4 @@
-//! WebSocket frames as a client writes and reads them. Knows no JSON and no socket.
+//! WebSocket frames as a client writes and reads them. Knows no message and no socket.
 //!
 //! Client frames are masked with one fixed, non-zero key: the server has to unmask as it would for anyone, and
 //! the generator can prepare a frame once and patch it.
@@ -9,6 +9,8 @@ pub(crate) const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 /// Opcodes of RFC 6455.
 pub(crate) const TEXT: u8 = 1;
+/// A message of bytes.
+pub(crate) const BINARY: u8 = 2;
 /// A close frame.
 pub(crate) const CLOSE: u8 = 8;
 /// A ping frame.

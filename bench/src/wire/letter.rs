@@ -29,12 +29,19 @@ impl Letter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::dialect::{Dialect, To};
+    use crate::wire::dialect::{Dialect, Encoding, To};
 
     #[test]
     fn a_letter_is_what_a_template_of_its_own_would_be() {
-        for (dialect, group) in [("longwire", false), ("longwire", true), ("socketio", false)] {
-            let dialect = Dialect::named(dialect).unwrap();
+        use Encoding::{Json, Proto};
+        for (dialect, encoding, group) in [
+            ("longwire", Json, false),
+            ("longwire", Json, true),
+            ("longwire", Proto, false),
+            ("longwire", Proto, true),
+            ("socketio", Json, false),
+        ] {
+            let dialect = Dialect::named(dialect).unwrap().encoded(encoding).unwrap();
             let message = |name, sender| {
                 let to = if group { To::Group(name) } else { To::User(name) };
                 Message { dialect: &dialect, to, payload: 90, sender, run: 7, ids: false }

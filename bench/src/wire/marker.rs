@@ -1,14 +1,18 @@
 //! The mark inside each payload: which run it belongs to, who sent it, which number it has, and when it was meant to
 //! be sent.
 //!
-//! Fixed width, lower-case hex, found by its first bytes wherever the server's JSON puts the payload, so that the
-//! receive path parses no JSON. It ends with a check over its fields and the payload's length, and the payload behind
-//! it is nothing but [`FILLER`]: a payload that came as it was sent is told from any other. Knows no frame and no socket.
+//! Fixed width, lower-case hex, found by its first bytes wherever the server's message has the payload, so that the
+//! receive path parses no JSON and no Protobuf. It ends with a check over its fields and the payload's length, and the
+//! payload behind it is nothing but [`FILLER`]: a payload that came as it was sent is told from any other. Knows no frame
+//! and no socket.
 use memchr::{memchr_iter, memchr2};
 
 /// Bytes of a mark; the smallest payload of a message.
 pub(crate) const SIZE: usize = CHECK + 4;
 const CHECK: usize = 4 + 8 + 8 + 8 + 16;
+
+/// Bytes of a payload's length, as a varint, at most.
+const VARINT_MAX: usize = 4;
 
 /// What fills a payload up behind its mark.
 pub(crate) const FILLER: u8 = b'.';
@@ -40,6 +44,15 @@ pub(crate) struct Mark {
     pub(crate) time: u64,
 }
 
+/// How a message tells where the payload in it ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Bounds {
+    /// By a quote or a backslash behind it, or with its own end: a word in a text.
+    Quoted,
+    /// By the payload's length before it, a varint: a field of Protobuf.
+    Counted,
+}
+
 /// What a payload is to the ledger.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Found {
@@ -52,14 +65,14 @@ pub(crate) enum Found {
 }
 
 impl Mark {
-    /// Finds the mark in a frame's payload.
-    pub(crate) fn find(bytes: &[u8]) -> Found {
+    /// Finds the mark in a message.
+    pub(crate) fn find(message: &[u8], bounds: Bounds) -> Found {
         let mut found = Found::Nothing;
-        for at in memchr_iter(b'#', bytes) {
-            if !matches!(bytes[at..], [_, b'l', b'w' | b'p' | b'b', b':', ..]) {
+        for at in memchr_iter(b'#', message) {
+            if !matches!(message[at..], [_, b'l', b'w' | b'p' | b'b', b':', ..]) {
                 continue;
             }
-            match Self::read(&bytes[at..]) {
+            match Self::read(message, at, bounds) {
                 Some(mark) => return Found::Whole(mark),
                 None => found = Found::Broken,
             }
@@ -67,14 +80,22 @@ impl Mark {
         found
     }
 
-    /// The payload with which `bytes` begin; `None` unless it is as it was sent.
-    fn read(bytes: &[u8]) -> Option<Self> {
+    /// The payload that begins at `at`; `None` unless it is as it was sent.
+    fn read(message: &[u8], at: usize, bounds: Bounds) -> Option<Self> {
+        let (before, bytes) = message.split_at_checked(at)?;
         let kind = match bytes.get(2)? {
             b'w' => Kind::Work,
             b'p' => Kind::Probe,
             _ => Kind::Broadcast,
         };
-        let (mark, rest) = bytes.split_at_checked(SIZE)?;
+        let length = match bounds {
+            Bounds::Quoted => {
+                let rest = bytes.get(SIZE..)?;
+                SIZE + memchr2(b'"', b'\\', rest).unwrap_or(rest.len())
+            }
+            Bounds::Counted => count_at_end(before)?,
+        };
+        let (mark, filler) = bytes.get(..length)?.split_at_checked(SIZE)?;
         #[allow(clippy::cast_possible_truncation)] // eight digits are 32 bits
         let read = Self {
             kind,
@@ -83,9 +104,7 @@ impl Mark {
             seq: unhex(&mark[20..28])? as u32,
             time: unhex(&mark[28..CHECK])?,
         };
-        // The payload ends where its string does, or with the frame.
-        let filler = &rest[..memchr2(b'"', b'\\', rest).unwrap_or(rest.len())];
-        let whole = unhex(&mark[CHECK..])? == read.check(SIZE + filler.len()) && filled(filler);
+        let whole = unhex(&mark[CHECK..])? == read.check(length) && filled(filler);
         whole.then_some(read)
     }
 
@@ -109,6 +128,14 @@ impl Mark {
             words.iter().fold(length as u64, |sum, word| (sum ^ word).wrapping_mul(ODD).rotate_left(29));
         sum.wrapping_mul(ODD) >> 48
     }
+}
+
+/// The varint that `bytes` end with. (It can be read backwards: all of its bytes but the last have their highest bit set,
+/// and the tag before it has not.)
+fn count_at_end(bytes: &[u8]) -> Option<usize> {
+    let (last, before) = bytes.split_last().filter(|(last, _)| **last < 0x80)?;
+    let low = before.iter().rev().take(VARINT_MAX - 1).take_while(|byte| **byte >= 0x80);
+    Some(low.fold(usize::from(*last), |count, byte| count << 7 | usize::from(byte & 0x7f)))
 }
 
 /// Whether it is filler and nothing else, compared as memory is.
@@ -163,12 +190,46 @@ mod tests {
             let payload = payload(length);
             let before = br##"{"type":"message","from":"#lw:","group":"#l","message":""## as &[u8];
             let frame = [before, &payload, br#"","seq":5}"#].concat();
-            assert_eq!(Mark::find(&frame), Found::Whole(MARK));
-            assert_eq!(Mark::find(&payload), Found::Whole(MARK));
+            assert_eq!(Mark::find(&frame, Bounds::Quoted), Found::Whole(MARK));
+            assert_eq!(Mark::find(&payload, Bounds::Quoted), Found::Whole(MARK));
             // As a string within a string.
             let frame = [br#"{"data":"{\"message\":\""# as &[u8], &payload, br#"\"}"}"#].concat();
-            assert_eq!(Mark::find(&frame), Found::Whole(MARK));
+            assert_eq!(Mark::find(&frame, Bounds::Quoted), Found::Whole(MARK));
+            let frame = counted(&payload, length);
+            assert_eq!(Mark::find(&frame, Bounds::Counted), Found::Whole(MARK));
         }
+    }
+
+    /// A payload as a Protobuf message has it, with a length before it that may be wrong.
+    fn counted(payload: &[u8], mut length: usize) -> Vec<u8> {
+        let mut frame = b"\x0a\x7f\x0a\x03#lw\x32".to_vec();
+        while length >= 0x80 {
+            frame.push((length & 0x7f) as u8 | 0x80);
+            length >>= 7;
+        }
+        frame.push(length as u8);
+        // What follows may look as if it were a part of the payload.
+        [&frame, payload, b".....J\x01g"].concat()
+    }
+
+    #[test]
+    fn a_changed_or_miscounted_payload_is_broken_in_protobuf() {
+        for length in [SIZE, 64, 127, 128, 600, 70_000] {
+            let good = payload(length);
+            for at in (4..length.min(200)).chain([length - 1]) {
+                let mut bad = good.clone();
+                bad[at] = if bad[at] == b'7' { b'3' } else { b'7' };
+                let found = Mark::find(&counted(&bad, length), Bounds::Counted);
+                assert_eq!(found, Found::Broken, "byte {at} of {length}");
+            }
+            for wrong in [0, 1, SIZE - 1, length - 1, length + 1, length + 5, 1 << 20, 1 << 40] {
+                let found = Mark::find(&counted(&good, wrong), Bounds::Counted);
+                assert_eq!(found, Found::Broken, "{wrong} in place of {length}");
+            }
+            let cut = counted(&good, length);
+            assert_eq!(Mark::find(&cut[..cut.len() - 9], Bounds::Counted), Found::Broken, "cut off");
+        }
+        assert_eq!(Mark::find(&payload(64), Bounds::Counted), Found::Broken, "no length at all");
     }
 
     #[test]
@@ -179,13 +240,17 @@ mod tests {
                 for wrong in [b'Z', b'0', b'1', b' ', 0xff] {
                     let mut bad = good.clone();
                     if std::mem::replace(&mut bad[at], wrong) != wrong {
-                        assert_eq!(Mark::find(&bad), Found::Broken, "byte {at} of {length} as {wrong}");
+                        assert_eq!(
+                            Mark::find(&bad, Bounds::Quoted),
+                            Found::Broken,
+                            "byte {at} of {length} as {wrong}"
+                        );
                     }
                 }
-                assert_eq!(Mark::find(&good[..at]), Found::Broken, "cut at {at} of {length}");
+                assert_eq!(Mark::find(&good[..at], Bounds::Quoted), Found::Broken, "cut at {at} of {length}");
             }
             assert_eq!(
-                Mark::find(&[&good as &[u8], b"."].concat()),
+                Mark::find(&[&good as &[u8], b"."].concat(), Bounds::Quoted),
                 Found::Broken,
                 "one byte more than {length}"
             );
@@ -194,8 +259,10 @@ mod tests {
 
     #[test]
     fn other_texts_have_none() {
-        assert_eq!(Mark::find(br#"{"type":"ack","id":"x"}"#), Found::Nothing);
-        assert_eq!(Mark::find(b"#"), Found::Nothing);
-        assert_eq!(Mark::find(b"#lx:00000000"), Found::Nothing);
+        for bounds in [Bounds::Quoted, Bounds::Counted] {
+            for other in [br#"{"type":"ack","id":"x"}"# as &[u8], b"#", b"#lx:00000000"] {
+                assert_eq!(Mark::find(other, bounds), Found::Nothing);
+            }
+        }
     }
 }

@@ -1,11 +1,14 @@
-//! A message's frame, built once per sender and patched for each send. Knows no socket.
-use super::dialect::{self, Dialect, To};
-use super::frame::{self, TEXT};
+//! A message's frame, built once per sender and patched for each send. Knows no encoding and no socket.
+use super::dialect::{Dialect, To};
+use super::frame;
 use super::marker::{self, Kind, Mark};
 use memchr::memmem;
 
 /// Bytes of an id: the run's number, the sender, the count.
 const ID: usize = 8 + 8 + 8;
+/// What keeps an id's place until there is one: it is found by this, and no other text is this.
+const ID_HERE: &str = "<the place of a number>.";
+const _: () = assert!(ID_HERE.len() == ID);
 
 /// A message as it leaves, with places for the mark and the id: a masked frame, or its bare payload.
 #[derive(Debug)]
@@ -39,35 +42,19 @@ pub(crate) struct Message<'a> {
 impl Template {
     /// Builds a message's frame.
     pub(crate) fn new(message: Message<'_>) -> Self {
-        let pattern = message.dialect.message(message.to, message.ids);
-        let (mut text, mut mark, mut id) = (Vec::new(), 0, None);
-        let mut rest = pattern.as_str();
-        while let Some((before, place, after)) = next_place(rest) {
-            text.extend_from_slice(before.as_bytes());
-            if place == dialect::PAYLOAD {
-                mark = text.len();
-                text.resize(mark + message.payload.max(marker::SIZE), marker::FILLER);
-            } else {
-                id = Some(text.len());
-                text.resize(text.len() + ID, b'0');
-            }
-            rest = after;
-        }
-        text.extend_from_slice(rest.as_bytes());
-        let mut bytes = Vec::new();
-        frame::write(&mut bytes, TEXT, &text);
-        let body = bytes.len() - text.len();
+        let Message { dialect, to, sender, run, .. } = message;
         let payload = message.payload.max(marker::SIZE);
-        Self {
-            bytes: bytes.into(),
-            body,
-            framed: true,
-            mark,
-            payload,
-            id,
-            run: message.run,
-            sender: message.sender,
-        }
+        let mut content = vec![marker::FILLER; payload];
+        Mark { kind: Kind::Probe, run, sender, seq: 0, time: 0 }.put(&mut content, payload);
+        let content = String::from_utf8(content).unwrap_or_default();
+        // Both places are of fixed size: in every encoding all lengths in the message are those of any other.
+        let text = dialect.message(to, &content, message.ids.then_some(ID_HERE));
+        let mark = memmem::find(&text, content.as_bytes()).unwrap_or_default();
+        let id = memmem::find(&text, ID_HERE.as_bytes());
+        let mut bytes = Vec::new();
+        frame::write(&mut bytes, dialect.opcode(), &text);
+        let body = bytes.len() - text.len();
+        Self { bytes: bytes.into(), body, framed: true, mark, payload, id, run, sender }
     }
 
     /// A payload without a frame, for what is no WebSocket.
@@ -121,23 +108,23 @@ impl Template {
     }
 }
 
-/// The text up to the next place for a payload or a number, that place, and what follows.
-fn next_place(text: &str) -> Option<(&str, &str, &str)> {
-    let places = [dialect::PAYLOAD, dialect::ID].into_iter();
-    let (at, place) = places.filter_map(|place| Some((text.find(place)?, place))).min()?;
-    Some((&text[..at], place, &text[at + place.len()..]))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::marker::Found;
+    use crate::wire::dialect::Encoding;
+    use crate::wire::marker::{Bounds, Found};
+    use buffa::Message as _;
+    use longwire::wire::proto::schema::{ClientFrame, Everyone, client_frame::Command, send_message};
 
-    fn text_of(bytes: &[u8]) -> String {
-        let body = if bytes[1] & 0x7f == 126 { 8 } else { 6 };
+    fn body_of(bytes: &[u8]) -> Vec<u8> {
+        let body = [6, 8, 14][usize::from((bytes[1] & 0x7f).saturating_sub(125))];
         let mut text = bytes[body..].to_vec();
         frame::mask(&mut text, 0);
-        String::from_utf8(text).unwrap()
+        text
+    }
+
+    fn text_of(bytes: &[u8]) -> String {
+        String::from_utf8(body_of(bytes)).unwrap()
     }
 
     fn template(dialect: &str, to: To<'_>, payload: usize, ids: bool) -> Template {
@@ -157,7 +144,45 @@ mod tests {
             assert_eq!(payload.len(), 64);
             let time = 1_000 + u64::from(seq);
             let mark = Mark { kind: Kind::Work, run: 0xabc, sender: 9, seq, time };
-            assert_eq!(Mark::find(payload.as_bytes()), Found::Whole(mark));
+            assert_eq!(Mark::find(payload.as_bytes(), Bounds::Quoted), Found::Whole(mark));
+        }
+    }
+
+    #[test]
+    fn a_stamped_frame_is_what_the_schema_says_too() {
+        let binary = Dialect::named("longwire").unwrap().encoded(Encoding::Proto).unwrap();
+        // Around each length that a varint of one byte more begins with.
+        for payload in [marker::SIZE, 64, 99, 100, 127, 128, 4096, 5888, 16_383, 16_384, 70_000] {
+            for to in [To::User("bob"), To::Group("bob"), To::Everyone] {
+                for ids in [false, true] {
+                    let message = Message { dialect: &binary, to, payload, sender: 9, run: 0xabc, ids };
+                    let mut template = Template::new(message);
+                    for seq in [0, 7, u32::MAX] {
+                        let bytes = template.stamp(Kind::Work, seq, 77);
+                        assert_eq!(bytes[0], 0x80 | frame::BINARY);
+                        let frame = ClientFrame::decode_from_slice(&body_of(bytes)).unwrap();
+                        let id = if ids { format!("00000abc00000009{seq:08x}") } else { String::new() };
+                        assert_eq!(frame.id, id);
+                        let Some(Command::Message(sent)) = frame.command else {
+                            panic!("{:?}", frame.command)
+                        };
+                        assert_eq!(sent.target, Some(target(to)));
+                        let Some(send_message::Content::Text(text)) = sent.content else { panic!("no text") };
+                        let mark = Mark { kind: Kind::Work, run: 0xabc, sender: 9, seq, time: 77 };
+                        assert_eq!(text.len(), payload);
+                        assert_eq!(Mark::find(text.as_bytes(), Bounds::Quoted), Found::Whole(mark));
+                        assert_eq!(Mark::find(&body_of(bytes), Bounds::Counted), Found::Whole(mark));
+                    }
+                }
+            }
+        }
+    }
+
+    fn target(to: To<'_>) -> send_message::Target {
+        match to {
+            To::User(name) => send_message::Target::To(name.to_owned()),
+            To::Group(name) => send_message::Target::Group(name.to_owned()),
+            _ => send_message::Target::Everyone(Everyone::default()),
         }
     }
 
@@ -173,7 +198,7 @@ mod tests {
         let mark = Mark { kind: Kind::Work, run: 2, sender: 3, seq: 4, time: 5 };
         let mut template = Template::unframed(64, 2, 3);
         let bytes = template.stamp(Kind::Work, 4, 5);
-        assert_eq!((bytes.len(), Mark::find(bytes)), (64, Found::Whole(mark)));
+        assert_eq!((bytes.len(), Mark::find(bytes, Bounds::Quoted)), (64, Found::Whole(mark)));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! A small chat and echo server on tungstenite, one thread per connection, that can be told to misbehave.
 use super::fault::{Fault, Faults};
 use super::mark::Mark;
-use super::outlet::{Lateness, Outlet, Sink, write};
+use super::outlet::{Lateness, Outlet, Sink, bytes, is_work, write};
+use super::proto;
 use super::raw::{drain, requested, upgraded};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -10,8 +11,9 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use tungstenite::handshake::server::{Request, Response};
 use tungstenite::protocol::Role;
-use tungstenite::{Message, WebSocket, accept};
+use tungstenite::{Message, WebSocket, accept_hdr};
 
 /// How late a second copy is.
 const LATE: Duration = Duration::from_millis(20);
@@ -21,6 +23,8 @@ const LATE: Duration = Duration::from_millis(20);
 pub(crate) enum Kind {
     Tutorial,
     Longwire,
+    /// The same in Protobuf.
+    Proto,
     Echo,
 }
 
@@ -65,11 +69,11 @@ struct State {
     acked: AtomicUsize,
     last_acked: Mutex<Option<(Sink, String)>>,
     /// Held back: for whom, from whom.
-    held: Mutex<Vec<(Sink, u64, String)>>,
+    held: Mutex<Vec<(Sink, u64, Message)>>,
     /// Of the run before.
-    foreign: Mutex<Option<String>>,
+    foreign: Mutex<Option<Message>>,
     /// The last one delivered, and when each message of the workload came.
-    last: Mutex<Option<String>>,
+    last: Mutex<Option<Message>>,
     arrivals: Mutex<Vec<(Instant, Mark)>>,
 }
 
@@ -235,7 +239,16 @@ impl Builder {
 fn connection(stream: TcpStream, state: &Arc<State>) {
     stream.set_nodelay(true).unwrap();
     let writer = WebSocket::from_raw_socket(stream.try_clone().unwrap(), Role::Server, None);
-    let Ok(mut reader) = accept(stream) else { return };
+    let binary = state.kind == Kind::Proto;
+    #[allow(clippy::result_large_err)] // tungstenite's own type
+    let select = |_: &Request, mut response: Response| {
+        if binary {
+            let name = "Sec-WebSocket-Protocol".parse::<tungstenite::http::HeaderName>().unwrap();
+            response.headers_mut().insert(name, proto::SUBPROTOCOL.parse().unwrap());
+        }
+        Ok(response)
+    };
+    let Ok(mut reader) = accept_hdr(stream, select) else { return };
     let sink: Sink = Arc::new(Mutex::new(writer));
     state.everyone.lock().unwrap().push(Arc::clone(&sink));
     if let Some((text, every)) = state.noise.clone() {
@@ -254,15 +267,19 @@ fn connection(stream: TcpStream, state: &Arc<State>) {
             drain(reader.get_ref());
             return;
         }
-        let Message::Text(text) = message else { continue };
-        if let Some(mark) = Mark::find(&text).filter(|mark| mark.kind == 'w') {
+        if message.is_binary() != binary || !(message.is_binary() || message.is_text()) {
+            continue;
+        }
+        if let Some(mark) = Mark::find(bytes(&message)).filter(|mark| mark.kind == 'w') {
             state.arrivals.lock().unwrap().push((came, mark));
         }
         state.be_deaf();
         if state.kind == Kind::Echo {
-            state.deliver(&sink, &sink, text.to_string());
+            state.deliver(&sink, &sink, message);
+        } else if binary {
+            state.command(&sink, &mut name, &proto::command(bytes(&message)));
         } else {
-            state.command(&sink, &mut name, &serde_json::from_str(&text).unwrap());
+            state.command(&sink, &mut name, &serde_json::from_slice(bytes(&message)).unwrap());
         }
     }
     // Nothing is leaked to those who have left.
@@ -281,11 +298,15 @@ impl State {
     }
 
     fn answer(&self, sink: &Sink, value: &Value) {
-        if self.kind == Kind::Longwire {
-            // serde_json sorts keys; Longwire writes its `type` first.
-            let rest = value.to_string();
-            let kind = value["type"].as_str().unwrap();
-            write(sink, format!("{{\"type\":\"{kind}\",{}", &rest[1..]));
+        match self.kind {
+            Kind::Proto => write(sink, Message::binary(proto::event(value))),
+            Kind::Longwire => {
+                // serde_json sorts keys; Longwire writes its `type` first.
+                let rest = value.to_string();
+                let kind = value["type"].as_str().unwrap();
+                write(sink, Message::text(format!("{{\"type\":\"{kind}\",{}", &rest[1..])));
+            }
+            Kind::Tutorial | Kind::Echo => {}
         }
     }
 
@@ -319,8 +340,11 @@ impl State {
             "ping" => self.answer(sink, &json!({"type": "pong", "time": 1})),
             "message" => {
                 self.ack(sink, command);
-                let frame =
-                    json!({"type": "message", "from": name, "message": command["message"]}).to_string();
+                let event = json!({"type": "message", "from": name, "message": command["message"]});
+                let frame = match self.kind {
+                    Kind::Proto => Message::binary(proto::event(&event)),
+                    _ => Message::text(event.to_string()),
+                };
                 for to in self.receivers(name, text("to"), text("group")) {
                     self.deliver(sink, &to, frame.clone());
                 }
@@ -336,6 +360,11 @@ impl State {
         let fault = self.fault(work.then(|| self.acked.fetch_add(1, Ordering::SeqCst)));
         let id = match fault {
             Fault::KeepAck => return,
+            Fault::Refuse => {
+                let error =
+                    json!({"type": "error", "code": 503, "reason": "later", "for": "message", "id": id});
+                return self.answer(sink, &error);
+            }
             Fault::AckAnother => before.clone().expect("an ack before"),
             Fault::AckElsewhere => (self.someone_else(sink, sink), id.to_owned()),
             _ => (Arc::clone(sink), id.to_owned()),
@@ -379,8 +408,8 @@ impl State {
         Arc::clone(other.expect("a third connection"))
     }
 
-    fn deliver(&self, from: &Sink, to: &Sink, frame: String) {
-        let work = frame.contains("#lw:");
+    fn deliver(&self, from: &Sink, to: &Sink, frame: Message) {
+        let work = is_work(bytes(&frame));
         let number = work.then(|| self.delivered.fetch_add(1, Ordering::SeqCst));
         if work {
             *self.last.lock().unwrap() = Some(frame.clone());
@@ -412,13 +441,18 @@ impl State {
                 self.outlet.send(from, frame.clone());
                 self.outlet.send(to, frame);
             }
-            Fault::Corrupt(at) => self.outlet.send(to, corrupted(frame, at)),
+            Fault::Corrupt(at) => self.outlet.send(to, corrupted(&frame, at)),
             Fault::Foreign => {
                 let foreign = self.foreign.lock().unwrap().clone().expect("a message of a run before");
                 self.outlet.send(to, foreign);
                 self.outlet.send(to, frame);
             }
-            Fault::None | Fault::KeepAck | Fault::AckAnother | Fault::AckTwice | Fault::AckElsewhere => {
+            Fault::None
+            | Fault::KeepAck
+            | Fault::AckAnother
+            | Fault::AckTwice
+            | Fault::AckElsewhere
+            | Fault::Refuse => {
                 let held = if work { self.release(to, sender(&frame)) } else { Vec::new() };
                 self.outlet.send(to, frame);
                 held.into_iter().for_each(|(_, _, frame)| self.outlet.send(to, frame));
@@ -427,20 +461,24 @@ impl State {
     }
 
     /// What was held back follows the next message of its sender to the same receiver.
-    fn release(&self, to: &Sink, from: u64) -> Vec<(Sink, u64, String)> {
+    fn release(&self, to: &Sink, from: u64) -> Vec<(Sink, u64, Message)> {
         let mut held = self.held.lock().unwrap();
         held.extract_if(.., |(for_whom, of, _)| Arc::ptr_eq(for_whom, to) && *of == from).collect()
     }
 }
 
-fn sender(frame: &str) -> u64 {
-    Mark::find(frame).expect("a message of the workload").sender
+fn sender(frame: &Message) -> u64 {
+    Mark::find(bytes(frame)).expect("a message of the workload").sender
 }
 
 /// The frame with one byte of its payload changed into another digit.
-fn corrupted(frame: String, at: usize) -> String {
-    let start = frame.find("#lw:").unwrap() + at;
-    let mut bytes = frame.into_bytes();
-    bytes[start] = if bytes[start] == b'7' { b'3' } else { b'7' };
-    String::from_utf8(bytes).unwrap()
+fn corrupted(frame: &Message, at: usize) -> Message {
+    let mut changed = bytes(frame).to_vec();
+    let start = changed.windows(4).position(|four| four == b"#lw:").unwrap() + at;
+    changed[start] = if changed[start] == b'7' { b'3' } else { b'7' };
+    if frame.is_binary() {
+        Message::binary(changed)
+    } else {
+        Message::text(String::from_utf8(changed).unwrap())
+    }
 }

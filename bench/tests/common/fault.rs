@@ -33,6 +33,8 @@ pub(crate) enum Fault {
     AckTwice,
     /// Acked to someone else.
     AckElsewhere,
+    /// Delivered, and answered by an error in place of the ack.
+    Refuse,
 }
 
 /// Which deliveries meet the fault. Probes are not counted, so that the fault meets the workload.

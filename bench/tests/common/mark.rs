@@ -13,11 +13,11 @@ pub(crate) struct Mark {
 }
 
 impl Mark {
-    /// Finds it in a text: `#l`, the kind, a colon, then numbers of fixed width in hex.
-    pub(crate) fn find(text: &str) -> Option<Self> {
-        let rest = &text[text.find("#l")? + 2..];
-        let kind = rest.chars().next()?;
-        let digits = rest.get(2..)?;
+    /// Finds it in a message: `#l`, the kind, a colon, then numbers of fixed width in hex.
+    pub(crate) fn find(message: &[u8]) -> Option<Self> {
+        let rest = &message[message.windows(2).position(|two| two == b"#l")? + 2..];
+        let kind = char::from(*rest.first()?);
+        let digits = std::str::from_utf8(rest.get(2..42)?).ok()?;
         let number = |from: usize, to: usize| u64::from_str_radix(digits.get(from..to)?, 16).ok();
         Some(Self {
             kind,

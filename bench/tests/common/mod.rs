@@ -5,6 +5,7 @@ mod fault;
 pub(crate) mod frames;
 mod mark;
 mod outlet;
+mod proto;
 mod raw;
 mod run;
 

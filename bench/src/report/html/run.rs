@@ -183,6 +183,12 @@ fn sides(report: &Report) -> Markup {
                 @if let Some(us) = report.server_cpu_us_per_frame.filter(|_| report.acks > 0) {
                     " Server CPU per frame out, deliveries and acks: " (units::time(us)) "."
                 }
+                @if let Some((sent, received)) =
+                    report.bytes_sent_per_message.zip(report.bytes_received_per_delivery)
+                {
+                    " All frames, headers included: " (format!("{sent:.1}")) " bytes sent per message, "
+                    (format!("{received:.1}")) " received per delivery."
+                }
                 @if let Some(enters) = report.ring_enters_per_delivery {
                     " " (format!("{enters:.3}")) " ring enters per delivery."
                 }

@@ -301,7 +301,7 @@ impl<'a> Mixed<'a> {
         };
         while schedule.due(now).is_some() {
             if !self.slow.gone(self.ping_next) {
-                io.text(self.ping_next, ping);
+                io.say(self.ping_next, ping);
                 self.told.pings += 1;
             }
             self.ping_next = (self.ping_next + 1) % self.names.len();

@@ -44,9 +44,11 @@ const fn figure(what: &'static str, of: fn(&Report) -> Option<f64>) -> Figure {
 }
 
 /// The one to quote first.
-const FIGURES: [Figure; 14] = [
+const FIGURES: [Figure; 16] = [
     figure("CPU µs per delivery", |report| report.server_cpu_us_per_delivery),
     figure("CPU µs per frame out", |report| report.server_cpu_us_per_frame.filter(|_| report.acks > 0)),
+    figure("bytes sent per message", |report| report.bytes_sent_per_message),
+    figure("bytes received per delivery", |report| report.bytes_received_per_delivery),
     figure("deliveries/s", |report| Some(report.deliveries_per_second).filter(|_| report.deliveries > 0)),
     figure("p50 ms", |report| report.latency_us.map(|latency| latency.p50 / 1e3)),
     figure("p99 ms", |report| report.latency_us.map(|latency| latency.p99 / 1e3)),

@@ -112,6 +112,13 @@ test('the subprotocol is selected', limit, async () => {
   assert.equal(other.socket.protocol, 'longwire.proto.v1');
 });
 
+test('a client whose every offer is unknown gives up; with JSON as the last one it speaks that', limit, async () => {
+  await assert.rejects(Client.open(server, { protocols: ['longwire.proto.v2'] }), /no subprotocol/);
+  const client = await signedIn('alice6', { protocols: ['longwire.proto.v2', 'longwire.json.v1'] });
+  assert.equal(client.socket.protocol, 'longwire.json.v1');
+  await client.receiveNothing();
+});
+
 test('fragments, and a ping between them', limit, async () => {
   const client = await signedIn('alice5');
   client.socket.send('{"type":"pi', { fin: false });

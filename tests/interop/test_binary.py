@@ -238,6 +238,20 @@ PAGE = """new Promise((opened, failed) => {
 })"""
 
 
+def test_a_page_gives_up_when_none_of_its_offers_is_known_and_falls_back_to_json_if_it_offers_that(server, browser):
+    page = browser.page()
+    page.open(server.url.replace("ws:", "http:"))
+    offer = """new Promise((told) => {
+        const socket = new WebSocket(location.origin.replace("http", "ws"), %s);
+        socket.onopen = () => told(socket.protocol);
+        socket.onclose = () => told(null);
+    })"""
+    assert page.evaluate(offer % ["longwire.proto.v2"]) is None
+    assert page.evaluate(offer % ["longwire.proto.v2", JSON]) == JSON
+    (complaint,) = page.complaints
+    assert "Sec-WebSocket-Protocol" in complaint["entry"]["text"]
+
+
 def test_a_page_in_a_browser_chats(server, browser, signed_in, name):
     page = browser.page()
     page.open(server.url.replace("ws:", "http:"))

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Drives a real server by clients that others wrote (Python's websockets, Node's ws), and servers that others wrote by longwire-bench;
-# reads its reports by what others wrote (Python's hdrhistogram, Chromium). The schema of the binary encoding is held to buf's rules.
+# reads its reports by what others wrote (Python's hdrhistogram, Chromium). The schema of the binary encoding is held to buf's rules,
+# and to what was released of it.
 # Usage: LONGWIRE_BIN=target/release/longwire tests/interop/run.sh [pytest arguments]
 # Needs python3 with venv, node with npm, their registries for the first run, nginx with nchan, Chromium, and beside LONGWIRE_BIN
 # longwire-bench and its peers.
@@ -29,7 +30,8 @@ for peer in ws socketio; do
     fi
 done
 
-(cd "$here/../../proto" && "$here/node_modules/.bin/buf" lint && "$here/node_modules/.bin/buf" format --diff --exit-code)
+buf=$here/node_modules/.bin/buf
+(cd "$here/../../proto" && "$buf" lint && "$buf" format --diff --exit-code && "$buf" breaking --against "$here/released")
 "$venv/bin/python" -m pytest -q -p no:cacheprovider --durations=3 "$@" "$here"
 node --test "$here"/*.test.mjs
 echo "interop: passed in $(($(date +%s) - start)) s"

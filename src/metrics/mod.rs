@@ -70,7 +70,7 @@ counters! {
     BytesSent = "sent_bytes" {} "Bytes sent";
     RingEnters = "ring_enters" {} "System calls that entered a ring";
     RingOverflow = "ring_overflow" {} "Times a completion queue overflowed into the kernel";
-    BuffersDry = "ring_buffers_dry" {} "Receives that found no buffer and were armed again";
+    BuffersDry = "ring_buffers_dry" {} "Receives that found no buffer and waited for one";
     Parks = "loop_parks" {} "Times a shard went to sleep";
     Naps = "loop_naps" {} "Times a shard slept in its ring for up to 10 ms";
     Wakes = "mailbox_wakes" {} "Times a sleeping shard was woken for mail";

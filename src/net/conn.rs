@@ -27,7 +27,7 @@ pub enum State {
 pub struct Flags(u8);
 
 impl Flags {
-    /// A receive is armed.
+    /// A receive is armed, or waits for a buffer.
     pub const RECV: Self = Self(1);
     /// A send is in flight.
     pub const SEND: Self = Self(1 << 1);
@@ -134,6 +134,11 @@ impl Conn {
     pub fn forget_input(&mut self) -> usize {
         let early = self.early.take().map_or(0, |early| early.len());
         std::mem::take(&mut self.inbound).held_bytes() + early
+    }
+
+    /// Whether a receive is to be armed.
+    pub fn wants_receive(&self) -> bool {
+        !self.flags.has(Flags::RECV.and(Flags::PAUSED)) && !matches!(self.state, State::Moving | State::Gone)
     }
 
     /// Whether it reads WebSocket messages for the handler.

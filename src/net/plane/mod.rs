@@ -108,6 +108,7 @@ pub struct Plane {
     held: Vec<ConnId>,
     notices: Vec<Notice>,
     resumable: Vec<ConnId>,
+    dry: receiving::Dry,
     assembly: usize,
     queued_bytes: usize,
     ping: Frame,
@@ -121,6 +122,7 @@ impl Plane {
     /// A plane over rings built on this thread; it accepts nothing before [`Plane::listen`].
     pub fn new(config: PlaneConfig, rings: Vec<Ring>) -> Self {
         assert!(!rings.is_empty() && rings.len() <= usize::from(u8::MAX), "a ring's number is one byte");
+        let rings_total = rings.len();
         Self {
             config,
             rings,
@@ -145,6 +147,7 @@ impl Plane {
             held: Vec::new(),
             notices: Vec::new(),
             resumable: Vec::new(),
+            dry: receiving::Dry::new(rings_total),
             assembly: 0,
             queued_bytes: 0,
             ping: Frame::new(&super::frame::ping(b"")),
@@ -205,9 +208,9 @@ impl Plane {
         }
     }
 
-    /// Whether any ring has something to submit or to reap.
+    /// Whether any ring has something to submit or to reap, or some connection waits for its turn.
     pub fn is_ready(&mut self) -> bool {
-        self.rings.iter_mut().any(Ring::is_ready)
+        !self.dry.is_empty() || !self.resumable.is_empty() || self.rings.iter_mut().any(Ring::is_ready)
     }
 
     /// Makes all rings tell the eventfd of completions, or not.
@@ -260,6 +263,7 @@ impl Plane {
         for id in std::mem::take(&mut self.resumable) {
             self.resume(handler, id);
         }
+        self.receive_again();
     }
 
     /// Takes what happened meanwhile.

@@ -9,6 +9,37 @@ use crate::net::http::{self, Head};
 use crate::net::inbound::{ProtocolError, Received};
 use crate::net::ring::{Completion, Op, Token};
 use crate::wire::CloseCode;
+use std::collections::VecDeque;
+
+/// Connections whose receive found no buffer, by ring, in their order. To arm all of them at once would fail for nearly
+/// all of them again, and in a burst over many more connections than buffers cost more than everything else.
+#[derive(Debug)]
+pub(super) struct Dry {
+    waiting: Vec<VecDeque<ConnId>>,
+    total: usize,
+}
+
+impl Dry {
+    pub(super) fn new(rings: usize) -> Self {
+        Self { waiting: vec![VecDeque::new(); rings], total: 0 }
+    }
+
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.total == 0
+    }
+
+    fn push(&mut self, ring: usize, id: ConnId) {
+        self.waiting[ring].push_back(id);
+        self.total += 1;
+    }
+
+    fn pop(&mut self, ring: usize) -> Option<ConnId> {
+        let id = self.waiting[ring].pop_front();
+        self.total -= usize::from(id.is_some());
+        id
+    }
+}
 
 /// What one look at a connection's bytes found.
 enum Found {
@@ -36,18 +67,46 @@ impl Plane {
     /// Receives again if the connection wants to and is not doing so.
     pub(super) fn want_receive(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id.into()) else { return };
-        let idle = Flags::RECV.and(Flags::PAUSED);
-        if conn.flags.has(idle) || matches!(conn.state, State::Moving | State::Gone) {
-            return;
+        if conn.wants_receive() {
+            conn.flags.set(Flags::RECV);
+            self.arm_receive(id);
         }
-        conn.flags.set(Flags::RECV);
-        self.arm_receive(id);
+    }
+
+    /// A receive found no buffer: it is armed again in its turn.
+    fn wait_for_buffer(&mut self, id: ConnId) {
+        self.counters.count(Counter::BuffersDry);
+        let Some(conn) = self.conns.get_mut(id.into()) else { return };
+        if conn.wants_receive() {
+            conn.flags.set(Flags::RECV);
+            self.dry.push(usize::from(conn.ring), id);
+        }
+    }
+
+    /// Arms receives that found no buffer, as many as there are buffers: all that were filled have been given back by now.
+    pub(super) fn receive_again(&mut self) {
+        for ring in 0..self.rings.len() {
+            if self.dry.is_empty() {
+                return;
+            }
+            for _ in 0..self.rings[ring].buffers() {
+                let Some(id) = self.dry.pop(ring) else { break };
+                let Some(conn) = self.conns.get_mut(id.into()) else { continue };
+                conn.flags.clear(Flags::RECV);
+                if conn.state == State::Gone {
+                    self.release(id);
+                } else {
+                    self.want_receive(id);
+                }
+            }
+        }
     }
 
     /// Handles one receive's completion.
     pub(super) fn received<H: Handler>(&mut self, handler: &mut H, ring: u8, completion: Completion) {
         let id = completion.token.conn();
         let buffer = self.rings[usize::from(ring)].received(&completion);
+        let dry = completion.result == -libc::ENOBUFS;
         if let Some(conn) = self.conns.get_mut(id.into()) {
             if !completion.more {
                 conn.flags.clear(Flags::RECV);
@@ -58,8 +117,7 @@ impl Plane {
                 self.lost(id);
             } else if completion.result < 0 {
                 match -completion.result {
-                    libc::ENOBUFS => self.counters.count(Counter::BuffersDry),
-                    libc::ECANCELED | libc::EINTR | libc::EAGAIN => {}
+                    libc::ENOBUFS | libc::ECANCELED | libc::EINTR | libc::EAGAIN => {}
                     _ => self.lost(id),
                 }
             }
@@ -69,7 +127,9 @@ impl Plane {
             self.feed(handler, id, &mut buffer);
             self.rings[usize::from(ring)].give_back(buffer);
         }
-        if !completion.more {
+        if dry {
+            self.wait_for_buffer(id);
+        } else if !completion.more {
             self.want_receive(id);
         }
     }

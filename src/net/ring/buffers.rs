@@ -97,6 +97,11 @@ impl Buffers {
         Ok(buffers)
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> u16 {
+        self.count
+    }
+
     /// Wraps what a completion says was received.
     pub(super) fn take(&self, id: u16, len: usize) -> RecvBuffer {
         assert!(id < self.count && len <= RECV_BUFFER_SIZE, "the kernel names buffers it was given");

@@ -158,6 +158,11 @@ impl Ring {
         self.fill.saturating_sub(self.used())
     }
 
+    /// Receive buffers of all its connections together.
+    pub fn buffers(&self) -> u16 {
+        self.buffers.count()
+    }
+
     /// System calls made since the last question.
     pub fn take_enters(&mut self) -> u64 {
         std::mem::take(&mut self.enters)

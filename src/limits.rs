@@ -29,6 +29,14 @@ pub const EARLY_BYTES_MAX: usize = 128 * 1024;
 pub const ASSEMBLY_BYTES_PER_SHARD: usize = 256 * 1024 * 1024;
 /// How long a closing connection may take to answer the close frame (ms).
 pub const CLOSE_TIMEOUT_MS: u64 = 5_000;
+/// Receives taken from a connection after its close began, in the hope of the peer's own close frame (number, of
+/// [`RECV_BUFFER_SIZE`] at most); then it is read no further, and ends when its time is up.
+pub const CLOSING_RECEIVES: u8 = 64;
+/// Commands of one connection whose answers are not queued yet (number); less with a small `client.queue_max_size`.
+/// Past it the connection is read no further until half of them are.
+pub const COMMANDS_IN_FLIGHT: usize = 1024;
+/// What an answer that is no page takes in a queue at most, about (bytes).
+pub const ANSWER_COST: usize = 512;
 /// The longest reason in a close frame (bytes, RFC 6455 section 5.5).
 pub const CLOSE_REASON_MAX: usize = 123;
 
@@ -87,6 +95,7 @@ pub const MEMORY_VIEW_HEADS: usize = 1 << 20;
 const _: () = assert!(RECV_BUFFERS_MAX.is_power_of_two() && RECV_BUFFERS_MIN.is_power_of_two());
 const _: () = assert!(RECV_BUFFERS_MAX >= RECV_BUFFERS_MIN);
 const _: () = assert!(RING_CQ >= 4096 && RING_CQ >= 2 * RING_SQ);
+const _: () = assert!(COMMANDS_IN_FLIGHT <= u16::MAX as usize);
 const _: () = assert!(HISTORY_PAGE <= HISTORY_PAGE_MAX);
 const _: () = assert!(REQUEST_HEAD_MAX <= EARLY_BYTES_MAX);
 const _: () = assert!(RING_FILL_PERCENT < 100);

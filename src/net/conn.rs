@@ -1,7 +1,7 @@
 //! One connection's slot: everything an idle connection costs. Knows no protocol.
 
 use super::inbound::Inbound;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 
 /// Where a connection is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,7 +24,7 @@ pub enum State {
 
 /// What is under way for a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Flags(u8);
+pub struct Flags(u16);
 
 impl Flags {
     /// A receive is armed, or waits for a buffer.
@@ -43,6 +43,8 @@ impl Flags {
     pub const SHUT: Self = Self(1 << 6);
     /// It is paused by the shard, which resumes it when other shards have caught up.
     pub const HELD: Self = Self(1 << 7);
+    /// It has asked for a page: nothing more is read before all its answers are queued.
+    pub const PAGE: Self = Self(1 << 8);
 
     /// Whether any of `flags` is set.
     #[inline]
@@ -79,14 +81,18 @@ pub struct Conn {
     pub inbound: Inbound,
     /// Bytes read but not understood yet: half a request head, or what follows a sign-in that moves.
     pub early: Early,
-    /// The handler's own word: which session this is.
-    pub tag: Option<u64>,
+    /// The handler's own word, its bits turned over so that none is none.
+    tag: Option<NonZeroU64>,
     /// Its descriptor's place in the ring's table.
     pub slot: u32,
     /// Its outbox, while something is queued or in flight; one more than the index.
     pub outbox: Option<NonZeroU32>,
     /// Uptime of the last received byte, in units of 64 ms.
     pub last_received: u32,
+    /// Commands handed over whose answers are not queued yet.
+    pub owed: u16,
+    /// Receives since its close began.
+    pub last_words: u8,
     /// Which ring's table.
     pub ring: u8,
     /// The handler's own byte: which encoding it speaks.
@@ -97,8 +103,8 @@ pub struct Conn {
     pub flags: Flags,
 }
 
-// A million of these with their generation and the slab's word are 64 MB.
-const _: () = assert!(size_of::<Conn>() <= 56);
+// A million of these with their generation are 56 MB.
+const _: () = assert!(size_of::<Conn>() <= 48);
 
 impl Conn {
     /// A connection just accepted or moved here.
@@ -110,6 +116,8 @@ impl Conn {
             slot,
             outbox: None,
             last_received: 0,
+            owed: 0,
+            last_words: 0,
             ring,
             dialect: 0,
             state,
@@ -117,6 +125,21 @@ impl Conn {
         };
         conn.heard(uptime);
         conn
+    }
+
+    /// The handler's own word: which session this is.
+    pub fn tag(&self) -> Option<u64> {
+        self.tag.map(|tag| !tag.get())
+    }
+
+    /// Notes the handler's word; `u64::MAX` is none.
+    pub fn set_tag(&mut self, tag: u64) {
+        self.tag = NonZeroU64::new(!tag);
+    }
+
+    /// Takes the handler's word: nobody is told of this connection again.
+    pub fn take_tag(&mut self) -> Option<u64> {
+        self.tag.take().map(|tag| !tag.get())
     }
 
     /// Notes a sign of life.

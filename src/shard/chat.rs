@@ -15,7 +15,7 @@ use crate::net::plane::{Handler, Notice, Plane};
 use crate::net::ring::RingAddress;
 use crate::route::Router;
 use crate::view::View;
-use crate::wire::{CloseCode, Command, DecodeError, Encoding, Event, Request};
+use crate::wire::{CloseCode, Command, DecodeError, Encoding, Event, Expects, Request};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -310,11 +310,21 @@ impl Handler for Chat {
         let Some(tag) = net.tag(conn) else { return self.early_message(net, conn, request) };
         let session = self.session(tag);
         match request {
-            Ok(request) => self.command(net, conn, session, request),
+            Ok(request) => {
+                match request.expects() {
+                    Expects::Nothing => {}
+                    Expects::Answer => net.owes(conn, false),
+                    Expects::Page => net.owes(conn, true),
+                }
+                self.command(net, conn, session, request);
+            }
             Err(DecodeError::Malformed) => {
                 net.close(conn, CloseCode::Invalid, "not a message of this encoding");
             }
-            Err(refused) => self.early_message(net, conn, Err(refused)),
+            Err(refused) => {
+                net.owes(conn, false);
+                self.early_message(net, conn, Err(refused));
+            }
         }
     }
 }

@@ -13,6 +13,33 @@ pub struct Request<'a> {
     pub command: Command<'a>,
 }
 
+/// What comes back for a command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Expects {
+    /// Nothing, unless it is refused.
+    Nothing,
+    /// One event of a few hundred bytes at most.
+    Answer,
+    /// One event that may be large.
+    Page,
+}
+
+impl Request<'_> {
+    /// What its sender gets back.
+    pub fn expects(&self) -> Expects {
+        match self.command {
+            Command::Message { .. } if self.id.is_none() => Expects::Nothing,
+            Command::Typing { .. } => Expects::Nothing,
+            Command::Members { .. } | Command::History { .. } => Expects::Page,
+            Command::Auth { .. }
+            | Command::Message { .. }
+            | Command::JoinGroup { .. }
+            | Command::LeaveGroup { .. }
+            | Command::Ping => Expects::Answer,
+        }
+    }
+}
+
 /// How someone proves who they are.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Credential<'a> {

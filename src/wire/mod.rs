@@ -10,7 +10,7 @@ mod reasons;
 mod value;
 
 pub use codes::{CloseCode, ErrorCode};
-pub use command::{Command, Credential, DecodeError, Request, Target};
+pub use command::{Command, Credential, DecodeError, Expects, Request, Target};
 pub use event::{Durability, Event, Limits, StoredMessage};
 pub use payload::{Payload, PayloadKind};
 

@@ -2,7 +2,7 @@
 
 use super::{Flags, Notice, Plane, State};
 use crate::ids::ConnId;
-use crate::limits::CLOSE_TIMEOUT_MS;
+use crate::limits::{CLOSE_TIMEOUT_MS, CLOSING_RECEIVES};
 use crate::metrics::Counter;
 use crate::net::frame;
 use crate::net::inbound::ProtocolError;
@@ -35,7 +35,7 @@ impl Plane {
         let held = conn.forget_input();
         // Behind a frame that was cut off nothing can be told apart any more, not even the peer's close.
         conn.state = if held == 0 { State::Closing } else { State::Lingering };
-        let tag = conn.tag.take();
+        let tag = conn.take_tag();
         self.assembly = self.assembly.saturating_sub(held);
         self.moves.remove(&id);
         self.closed_by.push_back((self.uptime + CLOSE_TIMEOUT_MS, id));
@@ -93,6 +93,24 @@ impl Plane {
         }
     }
 
+    /// Whether what a closing connection has sent is still looked at. A peer that goes on sending, whether it floods or has
+    /// not read the close frame yet, is read no further: that costs nothing, and it can read what was sent until its time
+    /// is up. To close at once instead would reset the connection under the close frame.
+    pub(super) fn hears_last_words(&mut self, id: ConnId) -> bool {
+        let Some(conn) = self.conns.get_mut(id.into()) else { return false };
+        if conn.last_words < CLOSING_RECEIVES {
+            conn.last_words += 1;
+            return true;
+        }
+        if !conn.flags.has(Flags::PAUSED) {
+            conn.flags.set(Flags::PAUSED);
+            if conn.flags.has(Flags::RECV) {
+                self.rings[usize::from(conn.ring)].cancel(Token::new(Op::Recv, id));
+            }
+        }
+        false
+    }
+
     /// Answers a request that is no upgrade; the connection ends after it.
     pub(super) fn answer_http(&mut self, id: ConnId, response: &[u8]) {
         self.queue_bytes(id, response);
@@ -105,7 +123,7 @@ impl Plane {
     /// The socket is at its end: no frame can reach the peer any more.
     pub(super) fn lost(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id.into()) else { return };
-        let (tag, state) = (conn.tag.take(), conn.state);
+        let (tag, state) = (conn.take_tag(), conn.state);
         if matches!(state, State::Open | State::Live | State::Moving) {
             self.counters.count(Counter::ClosedLost);
             self.notices.push(Notice::Closed(id, tag));

@@ -22,6 +22,7 @@ use super::outbox::Outbox;
 use super::ring::{Completion, Op, Ring, RingAddress};
 use crate::frame::Frame;
 use crate::ids::ConnId;
+use crate::limits::{ANSWER_COST, COMMANDS_IN_FLIGHT};
 use crate::metrics::{Counter, Counters, Histograms};
 use crate::slab::{Key, Slab};
 use std::collections::{HashMap, VecDeque};
@@ -111,6 +112,8 @@ pub struct Plane {
     dry: receiving::Dry,
     assembly: usize,
     queued_bytes: usize,
+    /// Commands one connection may have under way.
+    commands_max: u16,
     ping: Frame,
     /// What happened, for `/metrics`.
     pub counters: Counters,
@@ -123,7 +126,10 @@ impl Plane {
     pub fn new(config: PlaneConfig, rings: Vec<Ring>) -> Self {
         assert!(!rings.is_empty() && rings.len() <= usize::from(u8::MAX), "a ring's number is one byte");
         let rings_total = rings.len();
+        // Their answers, all queued at once, take half of the budget; the other half is for what was there before.
+        let commands = config.outbox_budget / (2 * ANSWER_COST);
         Self {
+            commands_max: commands.clamp(1, COMMANDS_IN_FLIGHT) as u16,
             config,
             rings,
             conns: Slab::default(),
@@ -190,7 +196,7 @@ impl Plane {
 
     /// Which session a connection carries.
     pub fn tag(&self, conn: ConnId) -> Option<u64> {
-        self.conn(conn)?.tag
+        self.conn(conn)?.tag()
     }
 
     /// Whether the connection is there and reads messages for its handler.
@@ -204,7 +210,7 @@ impl Plane {
             && conn.state == State::Open
         {
             conn.state = State::Live;
-            conn.tag = Some(tag);
+            conn.set_tag(tag);
         }
     }
 

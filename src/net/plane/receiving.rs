@@ -137,15 +137,22 @@ impl Plane {
     /// Hands bytes to whatever state the connection is in.
     pub(super) fn feed<H: Handler>(&mut self, handler: &mut H, id: ConnId, bytes: &mut [u8]) {
         let uptime = self.uptime;
+        if self.owes_much(id) {
+            self.pause(id);
+        }
         let Some(conn) = self.conn_mut(id) else { return };
         conn.heard(uptime);
-        let paused = conn.flags.has(Flags::PAUSED);
-        match conn.state {
+        let (state, paused) = (conn.state, conn.flags.has(Flags::PAUSED));
+        match state {
             State::Head => self.read_head(handler, id, bytes),
             State::Open | State::Live if !paused => self.read_messages(handler, id, bytes),
             State::Open | State::Live | State::Moving => self.keep_early(id, bytes),
-            State::Closing => self.read_messages(handler, id, bytes),
-            State::Lingering | State::Gone => {}
+            State::Closing | State::Lingering => {
+                if self.hears_last_words(id) && state == State::Closing {
+                    self.read_messages(handler, id, bytes);
+                }
+            }
+            State::Gone => {}
         }
     }
 
@@ -251,6 +258,10 @@ impl Plane {
                 Found::Pong | Found::Message => {}
             }
             frames += 1;
+            // What follows waits for the answers to what came before; without more the connection is not paused for them.
+            if at < bytes.len() && self.owes_much(id) {
+                self.pause(id);
+            }
             // The handler may have moved or paused it: what is left is kept.
             if !self.conn(id).is_some_and(Conn::is_reading) {
                 break Ok(());
@@ -286,7 +297,57 @@ impl Plane {
     }
 
     fn pong(&mut self, id: ConnId, payload: &[u8]) {
-        self.send(id, &crate::frame::Frame::new(&frame::pong(payload)), crate::frame::Class::Reply);
+        self.queue_answer(id, &crate::frame::Frame::new(&frame::pong(payload)));
+    }
+
+    /// Notes that the message at hand will be answered by one frame of [`crate::frame::Class::Reply`], now or later. Asked
+    /// for faster than they are queued, answers of other shards and of the log would come all at once, however slow the
+    /// connection is by then; so it is read no further, at once after a command that asks for a `page` of unknown size.
+    pub fn owes(&mut self, id: ConnId, page: bool) {
+        if let Some(conn) = self.conn_mut(id) {
+            conn.owed = conn.owed.saturating_add(1);
+            if page {
+                conn.flags.set(Flags::PAGE);
+            }
+        }
+    }
+
+    /// Whether as many commands are under way as one connection may have.
+    #[inline]
+    fn owes_much(&self, id: ConnId) -> bool {
+        self.conn(id).is_some_and(|conn| conn.owed >= self.commands_max || conn.flags.has(Flags::PAGE))
+    }
+
+    /// An answer was queued.
+    pub(super) fn answered(&mut self, id: ConnId) {
+        let enough = self.commands_max / 2;
+        let Some(conn) = self.conn_mut(id) else { return };
+        conn.owed = conn.owed.saturating_sub(1);
+        if conn.owed == 0 {
+            conn.flags.clear(Flags::PAGE);
+        }
+        if conn.flags.has(Flags::PAUSED) && (conn.owed == enough || conn.owed == 0) {
+            self.caught_up(id);
+        }
+    }
+
+    /// A connection may be read again, now that it has taken its answers or its answers have come.
+    pub(super) fn caught_up(&mut self, id: ConnId) {
+        if self.may_resume(id) {
+            self.resumable.push(id);
+        }
+    }
+
+    /// Whether nothing keeps a paused connection from being read: the shard, answers to come, or those not taken yet.
+    fn may_resume(&self, id: ConnId) -> bool {
+        self.conn(id).is_some_and(|conn| {
+            let flags = conn.flags;
+            flags.has(Flags::PAUSED)
+                && !flags.has(Flags::HELD.and(Flags::PAGE))
+                && conn.is_talking()
+                && conn.owed <= self.commands_max / 2
+                && self.queued_for(conn) <= self.config.outbox_budget / 4
+        })
     }
 
     /// Stops reading a connection until [`Plane::resume`]: its peer, or another shard, has to catch up.
@@ -301,13 +362,14 @@ impl Plane {
         }
     }
 
-    /// Reads a paused connection again, first what arrived in between.
+    /// Reads a paused connection again if nothing speaks against it, first what arrived in between.
     pub fn resume<H: Handler>(&mut self, handler: &mut H, id: ConnId) {
-        let Some(conn) = self.conns.get_mut(id.into()) else { return };
-        if !conn.flags.has(Flags::PAUSED) {
+        if !self.may_resume(id) {
             return;
         }
-        conn.flags.clear(Flags::PAUSED);
+        if let Some(conn) = self.conn_mut(id) {
+            conn.flags.clear(Flags::PAUSED);
+        }
         self.feed_early(handler, id);
         self.want_receive(id);
     }

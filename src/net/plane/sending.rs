@@ -1,6 +1,6 @@
 //! Sending: one send in flight a connection, all frames of a turn in as few sends as they fit.
 
-use super::{Flags, Notice, Outbox, Plane, State};
+use super::{Conn, Flags, Notice, Outbox, Plane, State};
 use crate::frame::{Class, Frame};
 use crate::ids::ConnId;
 use crate::metrics::Counter;
@@ -17,12 +17,29 @@ const OUTBOXES_KEPT: usize = 65_536;
 impl Plane {
     /// Queues a frame for a connection. A slow one loses what may be lost, then is closed with 3008.
     pub fn send(&mut self, id: ConnId, frame: &Frame, class: Class) {
+        self.queue(id, frame, class);
+        if class == Class::Reply {
+            self.answered(id);
+        }
+    }
+
+    /// Queues an answer to what was no command.
+    pub(super) fn queue_answer(&mut self, id: ConnId, frame: &Frame) {
+        self.queue(id, frame, Class::Reply);
+    }
+
+    /// Bytes queued for a connection.
+    pub(super) fn queued_for(&self, conn: &Conn) -> usize {
+        conn.outbox.map_or(0, |number| self.outboxes[number.get() as usize - 1].bytes())
+    }
+
+    fn queue(&mut self, id: ConnId, frame: &Frame, class: Class) {
         let budget = self.config.outbox_budget;
         let Some(conn) = self.conns.get(id.into()) else { return };
         if !matches!(conn.state, State::Open | State::Live) {
             return;
         }
-        let tag = conn.tag;
+        let tag = conn.tag();
         let outbox = self.outbox_of(id);
         let before = outbox.bytes();
         let pushed = outbox.push(frame, class, budget);
@@ -168,7 +185,6 @@ impl Plane {
         if conn.flags.has(Flags::PAUSED) {
             conn.heard(self.uptime);
         }
-        let catches_up = outbox.bytes() <= self.config.outbox_budget / 4;
         self.counters.add(Counter::FramesSent, u64::from(flight.frames));
         if let SendBuffer::Copied(bytes) = buffer
             && self.spare.len() < SPARE_MAX
@@ -181,16 +197,7 @@ impl Plane {
             self.drained(id);
         } else {
             self.mark_dirty(id);
-            if catches_up {
-                self.caught_up(id);
-            }
-        }
-    }
-
-    /// A connection that was paused for its queue has little of it left.
-    fn caught_up(&mut self, id: ConnId) {
-        if self.conn(id).is_some_and(|c| c.flags.has(Flags::PAUSED) && !c.flags.has(Flags::HELD)) {
-            self.resumable.push(id);
+            self.caught_up(id);
         }
     }
 

@@ -91,7 +91,7 @@ impl Plane {
         {
             return;
         }
-        let tag = conn.tag;
+        let tag = conn.tag();
         // Whom the shard itself does not read cannot be heard.
         if conn.silent_for(self.uptime) > 2 * interval && !conn.flags.has(Flags::HELD) {
             return self.close(id, CloseCode::NoPong, "no sign of life for two heartbeats");

@@ -110,6 +110,7 @@ fn acked(ack: &Ack) -> Value {
         Durability::Memory => "memory",
         Durability::Os => "os",
         Durability::Fsync => "fsync",
+        Durability::Replicated => "replicated",
     };
     let mut value = json!({"type": "ack", "time": time, "durability": name});
     place(&mut value, durability != Durability::None, (conversation, *seq, *prev));

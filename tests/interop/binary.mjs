@@ -37,8 +37,8 @@ export function fromFrame(data) {
 }
 
 const same = (event) => event;
-// DURABILITY_MEMORY is "memory".
-const word = (value) => value.split('_').at(-1).toLowerCase();
+// DURABILITY_MEMORY is "memory"; a number that the schema does not have stays one.
+const word = (value) => (typeof value === 'string' ? value.split('_').at(-1).toLowerCase() : value);
 
 const translate = {
   message({ sender, target, everyone, content, id, conversation, seq, prev, time, ...rest }) {
@@ -46,7 +46,7 @@ const translate = {
     return {
       from: sender,
       ...to,
-      message: show[content](value),
+      ...(content && { message: show[content](value) }),
       ...(content === 'bytes' && { kind: 'bytes' }),
       ...(id && { id }),
       ...(target !== 'everyone' && { conversation, seq, prev }),

@@ -81,8 +81,9 @@ def shown(message):
             fields |= content(name, value)
             continue
         if field.enum_type:
-            # DURABILITY_MEMORY is "memory".
-            value = field.enum_type.values_by_number[value].name.split("_")[-1].lower()
+            # DURABILITY_MEMORY is "memory"; a number that the schema does not have stays one.
+            known = field.enum_type.values_by_number.get(value)
+            value = known.name.split("_")[-1].lower() if known else value
         elif field.message_type and field.is_repeated:
             value = [{"type": "message"} | shown(one) for one in value]
         elif field.message_type:

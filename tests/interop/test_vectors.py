@@ -77,6 +77,15 @@ def test_an_event_is_read_as_it_is_said(vector):
 def test_what_is_not_known_is_ignored(vector):
     frame = parsed(vector, {"client": ClientFrame, "server": ServerFrame}[vector["from"]])
     assert json_format.MessageToDict(frame) == vector["proto"]
+    if vector["from"] == "server" and (known := frame.WhichOneof("event")):
+        # What is known of an event is shown, whatever else is not.
+        shown = from_frame(bytes.fromhex(vector["hex"]))
+        assert shown["type"] == ServerFrame.DESCRIPTOR.fields_by_name[known].camelcase_name
+
+
+def test_a_number_that_an_enum_does_not_have_stays_one():
+    assert from_frame(ServerFrame(ack={"durability": 99}).SerializeToString())["durability"] == 99
+    assert from_frame(ServerFrame(group_event={"event": 300}).SerializeToString())["event"] == 300
 
 
 @each("refused")

@@ -221,6 +221,13 @@ def test_a_known_field_of_another_wire_type_is_malformed(signed_in):
     client.expect_closed(1007)
 
 
+def test_unknown_groups_may_be_a_hundred_deep(signed_in):
+    client = signed_in("alice")
+    for depth in (100, 101):
+        client.socket.send(b"\xc3\x3e" * depth + b"\xc4\x3e" * depth + to_frame({"type": "ping"}))
+        client.expect("pong", ...) if depth == 100 else client.expect_closed(1007)
+
+
 # What a page does: `say` sends a frame, and gives the next one that comes. Frames are lists of bytes here.
 PAGE = """new Promise((opened, failed) => {
     const socket = new WebSocket(location.origin.replace("http", "ws"), "%s");

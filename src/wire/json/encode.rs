@@ -1,6 +1,7 @@
 //! Writes one event as JSON, in a single pass straight into the buffer. Knows the shapes of events, no rules.
 
-use crate::wire::{Event, Limits, Payload, PayloadKind, StoredMessage, Target};
+use crate::ids::{ConversationId, GroupName, Millis, Seq, UserName};
+use crate::wire::{ErrorCode, Event, Limits, Payload, PayloadKind, StoredMessage, Target};
 use data_encoding::BASE64;
 use std::io::Write;
 
@@ -39,10 +40,7 @@ impl Writer<'_> {
             }
             Event::Ack { id, conversation, seq, prev, time, durability, duplicate } => {
                 self.answer("ack", Some(id));
-                self.text(r#","conversation":"#, conversation.as_str());
-                self.number(r#","seq":"#, seq.0);
-                self.number(r#","prev":"#, prev.0);
-                self.number(r#","time":"#, time.0);
+                self.place(conversation, seq, prev, time);
                 self.text(r#","durability":"#, durability.name());
                 if duplicate {
                     self.raw(r#","duplicate":true"#);
@@ -53,8 +51,22 @@ impl Writer<'_> {
                 self.number(r#","time":"#, time.0);
                 self.raw(r#","durability":"none""#);
             }
-            Event::Joined { .. } | Event::Left { .. } | Event::GroupEvent { .. } | Event::Members { .. } => {
-                self.group_event(event);
+            Event::Joined { id, group, members, seq } => {
+                self.of_group("joined", id, group);
+                self.number(r#","members":"#, members);
+                self.number(r#","seq":"#, seq.0);
+            }
+            Event::Left { id, group } => self.of_group("left", id, group),
+            Event::GroupEvent { group, joined, user, members } => {
+                self.of_group("groupEvent", None, group);
+                self.raw(if joined { r#","event":"joined""# } else { r#","event":"left""# });
+                self.text(r#","user":"#, user.as_str());
+                self.number(r#","members":"#, members);
+            }
+            Event::Members { id, group, users, more } => {
+                self.of_group("members", id, group);
+                self.users(users);
+                self.flag(r#","more":"#, more);
             }
             Event::History { id, conversation, messages, first, more } => {
                 self.answer("history", id);
@@ -63,48 +75,6 @@ impl Writer<'_> {
                 self.number(r#","first":"#, first.0);
                 self.flag(r#","more":"#, more);
             }
-            Event::Typing { .. }
-            | Event::Pong { .. }
-            | Event::Resync
-            | Event::Expiring { .. }
-            | Event::Error { .. } => self.notice(event),
-        }
-    }
-
-    fn group_event(&mut self, event: &Event<'_>) {
-        match *event {
-            Event::Joined { id, group, members, seq } => {
-                self.answer("joined", id);
-                self.text(r#","group":"#, group.as_str());
-                self.number(r#","members":"#, members);
-                self.number(r#","seq":"#, seq.0);
-            }
-            Event::Left { id, group } => {
-                self.answer("left", id);
-                self.text(r#","group":"#, group.as_str());
-            }
-            Event::GroupEvent { group, joined, user, members } => {
-                self.text(r#"{"type":"groupEvent","group":"#, group.as_str());
-                self.raw(if joined { r#","event":"joined""# } else { r#","event":"left""# });
-                self.text(r#","user":"#, user.as_str());
-                self.number(r#","members":"#, members);
-            }
-            Event::Members { id, group, users, more } => {
-                self.answer("members", id);
-                self.text(r#","group":"#, group.as_str());
-                self.raw(r#","users":["#);
-                for (place, user) in users.iter().enumerate() {
-                    self.text(if place == 0 { "" } else { "," }, user.as_str());
-                }
-                self.raw("]");
-                self.flag(r#","more":"#, more);
-            }
-            _ => unreachable!("only events of groups come here"),
-        }
-    }
-
-    fn notice(&mut self, event: &Event<'_>) {
-        match *event {
             Event::Typing { from, target } => {
                 self.text(r#"{"type":"typing","from":"#, from.as_str());
                 self.target(target);
@@ -116,20 +86,51 @@ impl Writer<'_> {
             Event::Resync => self.answer("resync", None),
             Event::Expiring { left } => self.number(r#"{"type":"expiring","in":"#, left),
             Event::Error { code, reason, command, id, retry_after } => {
-                self.number(r#"{"type":"error","code":"#, code.number());
-                self.text(r#","reason":"#, reason);
-                if let Some(command) = command {
-                    self.text(r#","for":"#, command);
-                }
-                if let Some(id) = id {
-                    self.text(r#","id":"#, id);
-                }
-                if let Some(wait) = retry_after {
-                    self.number(r#","retryAfter":"#, wait);
-                }
+                self.error(code, reason, command, id, retry_after);
             }
-            _ => unreachable!("only events without a message or a group's state come here"),
         }
+    }
+
+    fn error(
+        &mut self,
+        code: ErrorCode,
+        reason: &str,
+        command: Option<&str>,
+        id: Option<&str>,
+        retry_after: Option<u64>,
+    ) {
+        self.number(r#"{"type":"error","code":"#, code.number());
+        self.text(r#","reason":"#, reason);
+        if let Some(command) = command {
+            self.text(r#","for":"#, command);
+        }
+        if let Some(id) = id {
+            self.text(r#","id":"#, id);
+        }
+        if let Some(wait) = retry_after {
+            self.number(r#","retryAfter":"#, wait);
+        }
+    }
+
+    /// Opens what is about a group.
+    fn of_group(&mut self, name: &'static str, id: Option<&str>, group: &GroupName) {
+        self.answer(name, id);
+        self.text(r#","group":"#, group.as_str());
+    }
+
+    fn users(&mut self, users: &[UserName]) {
+        self.raw(r#","users":["#);
+        for (place, user) in users.iter().enumerate() {
+            self.text(if place == 0 { "" } else { "," }, user.as_str());
+        }
+        self.raw("]");
+    }
+
+    fn place(&mut self, conversation: &ConversationId, seq: Seq, prev: Seq, time: Millis) {
+        self.text(r#","conversation":"#, conversation.as_str());
+        self.number(r#","seq":"#, seq.0);
+        self.number(r#","prev":"#, prev.0);
+        self.number(r#","time":"#, time.0);
     }
 
     fn message(&mut self, message: &StoredMessage<'_>) {
@@ -139,10 +140,7 @@ impl Writer<'_> {
         if let Some(id) = message.id {
             self.text(r#","id":"#, id);
         }
-        self.text(r#","conversation":"#, message.conversation.as_str());
-        self.number(r#","seq":"#, message.seq.0);
-        self.number(r#","prev":"#, message.prev.0);
-        self.number(r#","time":"#, message.time.0);
+        self.place(message.conversation, message.seq, message.prev, message.time);
     }
 
     fn messages(&mut self, messages: &[StoredMessage<'_>]) {

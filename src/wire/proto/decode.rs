@@ -43,7 +43,7 @@ fn request<'a>(frame: &Envelope<'a>) -> Result<Request<'a>, Reason> {
         },
         Asked::Typing(asked) => Command::Typing { target: listener(asked)? },
         Asked::History(asked) => history(asked)?,
-        Asked::Ping => Command::Ping,
+        Asked::Ping(_) => Command::Ping,
     };
     Ok(Request { id: given(frame.id).map(Cow::Borrowed), command })
 }
@@ -122,22 +122,9 @@ fn history<'a>(asked: &schema::ReadHistoryView<'a>) -> Result<Command<'a>, Reaso
 /// A refusal that names the command, as JSON calls it, and the id.
 #[cold]
 fn refused(frame: &Envelope<'_>, reason: Reason) -> DecodeError {
-    let command = frame.command.as_ref().map(name).map(str::to_owned);
+    let command = frame.command.as_ref().map(|asked| asked.name().to_owned());
     let id = given(frame.id).filter(|id| id.len() <= NAME_MAX).map(str::to_owned);
     DecodeError::Refused { code: ErrorCode::BadRequest, reason, command, id }
-}
-
-fn name(asked: &Asked<'_>) -> &'static str {
-    match asked {
-        Asked::Message(_) => "message",
-        Asked::Auth(_) => "auth",
-        Asked::JoinGroup(_) => "joinGroup",
-        Asked::LeaveGroup(_) => "leaveGroup",
-        Asked::Members(_) => "members",
-        Asked::Typing(_) => "typing",
-        Asked::History(_) => "history",
-        Asked::Ping => "ping",
-    }
 }
 
 #[cfg(test)]

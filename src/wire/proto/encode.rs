@@ -47,20 +47,10 @@ pub fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
             let (conversation, messages) = (conversation.as_str(), messages.iter().map(stored).collect());
             write(id, &HistoryView { conversation, messages, first: first.0, more }, out);
         }
-        Event::Joined { .. } | Event::Left { .. } | Event::GroupEvent { .. } | Event::Members { .. } => {
-            group_event(event, out);
-        }
-    }
-}
-
-fn group_event(event: &Event<'_>, out: &mut Vec<u8>) {
-    match *event {
         Event::Joined { id, group, members, seq } => {
             write(id, &JoinedView { group: group.as_str(), members, seq: seq.0 }, out);
         }
-        Event::Left { id, group } => {
-            write(id, &LeftView { group: group.as_str() }, out);
-        }
+        Event::Left { id, group } => write(id, &LeftView { group: group.as_str() }, out),
         Event::GroupEvent { group, joined, user, members } => {
             let event = if joined { group_event::Kind::Joined } else { group_event::Kind::Left };
             let (group, user) = (group.as_str(), user.as_str());
@@ -70,7 +60,6 @@ fn group_event(event: &Event<'_>, out: &mut Vec<u8>) {
             let users = users.iter().map(UserName::as_str).collect();
             write(id, &MembersView { group: group.as_str(), users, more }, out);
         }
-        _ => unreachable!("only events of groups come here"),
     }
 }
 
@@ -103,8 +92,10 @@ fn content(payload: Payload<'_>) -> message::ContentView<'_> {
         PayloadKind::Text => message::ContentView::Text,
         PayloadKind::Bytes => return message::ContentView::Bytes(bytes),
     };
-    // Text was checked where it entered; what is not UTF-8 after all goes out as the bytes it is.
-    simdutf8::basic::from_utf8(bytes).map_or(message::ContentView::Bytes(bytes), kind)
+    // Text was checked where it entered; the type of the field wants to see it.
+    let text = simdutf8::basic::from_utf8(bytes);
+    debug_assert!(text.is_ok(), "text was checked where it entered");
+    text.map_or(message::ContentView::Bytes(bytes), kind)
 }
 
 /// The ack of what has no place in a conversation.

@@ -3,22 +3,65 @@
 
 use super::schema::{self, client_frame::CommandView};
 use buffa::encoding::{self, Tag, WireType};
-use buffa::{DecodeError, MessageView, RECURSION_LIMIT, SizeCache, ViewEncode, types};
+use buffa::{DecodeError, DecodeOptions, MessageView, RECURSION_LIMIT, SizeCache, ViewEncode, types};
 
 /// `id` in both frames: behind everything else, so that a frame's first byte tells what it is.
 const ID: u32 = 15;
 
-/// A command of the schema, borrowed from its frame.
-#[derive(Debug)]
-pub(super) enum Asked<'a> {
-    Message(schema::SendMessageView<'a>),
-    Auth(schema::AuthView<'a>),
-    JoinGroup(schema::JoinGroupView<'a>),
-    LeaveGroup(schema::LeaveGroupView<'a>),
-    Members(schema::ListMembersView<'a>),
-    Typing(schema::SendTypingView<'a>),
-    History(schema::ReadHistoryView<'a>),
-    Ping,
+/// What all commands have in common, from one list: their field in `ClientFrame`, their type, their name in JSON.
+macro_rules! commands {
+    ($($number:literal $kind:ident $view:ident $name:literal)*) => {
+        /// A command of the schema, borrowed from its frame.
+        #[derive(Debug)]
+        pub(super) enum Asked<'a> {
+            $($kind(schema::$view<'a>),)*
+        }
+
+        impl<'a> Asked<'a> {
+            /// Reads what stands in a field; `None` if no command does.
+            fn read(number: u32, inner: &'a [u8]) -> Result<Option<Self>, DecodeError> {
+                match number {
+                    $($number => read_inside(inner).map(|asked| Some(Self::$kind(asked))),)*
+                    _ => Ok(None),
+                }
+            }
+
+            /// Its `type` in JSON.
+            pub(super) fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$kind(_) => $name,)*
+                }
+            }
+        }
+
+        impl<'a> From<CommandView<'a>> for Asked<'a> {
+            fn from(command: CommandView<'a>) -> Self {
+                match command {
+                    $(CommandView::$kind(asked) => Self::$kind(*asked),)*
+                }
+            }
+        }
+
+        fn is_command(number: u32) -> bool {
+            [$($number),*].contains(&number)
+        }
+    };
+}
+
+commands! {
+    1 Message SendMessageView "message"
+    2 Auth AuthView "auth"
+    3 JoinGroup JoinGroupView "joinGroup"
+    4 LeaveGroup LeaveGroupView "leaveGroup"
+    5 Members ListMembersView "members"
+    6 Typing SendTypingView "typing"
+    7 History ReadHistoryView "history"
+    8 Ping PingView "ping"
+}
+
+/// Reads a message that stands in another: one level of nesting is spent.
+fn read_inside<'a, V: MessageView<'a>>(inner: &'a [u8]) -> Result<V, DecodeError> {
+    DecodeOptions::new().with_recursion_limit(RECURSION_LIMIT - 1).decode_view(inner)
 }
 
 /// A `ClientFrame`.
@@ -37,47 +80,25 @@ impl<'a> Envelope<'a> {
         while !rest.is_empty() {
             let tag = Tag::decode(&mut rest)?;
             match (tag.field_number(), tag.wire_type()) {
-                (number @ 1..=8, WireType::LengthDelimited) if command.is_none() => {
+                (ID, WireType::LengthDelimited) => id = types::borrow_str(&mut rest)?,
+                (number, WireType::LengthDelimited) if is_command(number) && command.is_none() => {
                     command = Some((number, types::borrow_bytes(&mut rest)?));
                 }
-                (ID, WireType::LengthDelimited) => id = types::borrow_str(&mut rest)?,
-                (1..=8 | ID, _) => return Self::read_plainly(message),
+                (number, _) if number == ID || is_command(number) => return Self::read_plainly(message),
                 _ => encoding::skip_field_depth(tag, &mut rest, RECURSION_LIMIT)?,
             }
         }
-        let command = command.map(|(number, inner)| Asked::read(number, inner)).transpose()?;
+        let command = match command {
+            Some((number, inner)) => Asked::read(number, inner)?,
+            None => None,
+        };
         Ok(Self { id, command })
     }
 
     /// The same by the generated types alone: also merges a command that comes in several pieces.
     pub(super) fn read_plainly(message: &'a [u8]) -> Result<Self, DecodeError> {
         let frame = schema::ClientFrameView::decode_view(message)?;
-        let command = frame.command.map(|command| match command {
-            CommandView::Message(asked) => Asked::Message(*asked),
-            CommandView::Auth(asked) => Asked::Auth(*asked),
-            CommandView::JoinGroup(asked) => Asked::JoinGroup(*asked),
-            CommandView::LeaveGroup(asked) => Asked::LeaveGroup(*asked),
-            CommandView::Members(asked) => Asked::Members(*asked),
-            CommandView::Typing(asked) => Asked::Typing(*asked),
-            CommandView::History(asked) => Asked::History(*asked),
-            CommandView::Ping(_) => Asked::Ping,
-        });
-        Ok(Self { id: frame.id, command })
-    }
-}
-
-impl<'a> Asked<'a> {
-    fn read(number: u32, inner: &'a [u8]) -> Result<Self, DecodeError> {
-        Ok(match number {
-            1 => Self::Message(schema::SendMessageView::decode_view(inner)?),
-            2 => Self::Auth(schema::AuthView::decode_view(inner)?),
-            3 => Self::JoinGroup(schema::JoinGroupView::decode_view(inner)?),
-            4 => Self::LeaveGroup(schema::LeaveGroupView::decode_view(inner)?),
-            5 => Self::Members(schema::ListMembersView::decode_view(inner)?),
-            6 => Self::Typing(schema::SendTypingView::decode_view(inner)?),
-            7 => Self::History(schema::ReadHistoryView::decode_view(inner)?),
-            _ => schema::PingView::decode_view(inner).map(|_| Self::Ping)?,
-        })
+        Ok(Self { id: frame.id, command: frame.command.map(Asked::from) })
     }
 }
 

@@ -20,7 +20,7 @@ fn to_bob(content: Content) -> Option<Sent> {
 /// Why the server refuses it, checked to name the command and the id.
 fn reason(command: Option<Sent>) -> &'static str {
     let frame = written("7", command);
-    let expected = Envelope::read(&frame).unwrap().command.as_ref().map(name);
+    let expected = Envelope::read(&frame).unwrap().command.as_ref().map(Asked::name);
     match decode(&frame) {
         Err(DecodeError::Refused { code: ErrorCode::BadRequest, reason, command, id }) => {
             assert_eq!((command.as_deref(), id.as_deref()), (expected, Some("7")));

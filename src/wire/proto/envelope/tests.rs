@@ -63,3 +63,17 @@ fn each_event_has_its_number() {
         ResyncView Resync ExpiringView Expiring
     }
 }
+
+#[test]
+fn unknown_groups_may_be_as_deep_here_as_there() {
+    // Field 20 as a group within itself, as an unknown field of a ping.
+    let deep = |levels| [[0xa3, 0x01].repeat(levels), [0xa4, 0x01].repeat(levels)].concat();
+    for levels in 95..105 {
+        let inner = deep(levels);
+        let mut frame = vec![0x42, 0x80 | (inner.len() & 0x7f) as u8, (inner.len() >> 7) as u8];
+        frame.extend_from_slice(&inner);
+        let (read, plain) = (Envelope::read(&frame).is_ok(), Envelope::read_plainly(&frame).is_ok());
+        assert_eq!(read, plain, "{levels} levels");
+        assert_eq!(read, levels < 100, "{levels} levels");
+    }
+}

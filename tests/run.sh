@@ -63,6 +63,6 @@ stage lints 400 cargo clippy --workspace --all-targets --profile ci --quiet -- -
 stage build 400 cargo test --workspace --profile ci --no-run --quiet
 stage tests 300 cargo test --workspace --profile ci --quiet --no-fail-fast
 if [ -x tests/interop/run.sh ]; then
-    stage interop 240 env LONGWIRE_BIN="${CARGO_TARGET_DIR:-target}/ci/longwire" tests/interop/run.sh
+    stage interop 330 env LONGWIRE_BIN="${CARGO_TARGET_DIR:-target}/ci/longwire" tests/interop/run.sh
 fi
 echo "all stages passed in $SECONDS s"

@@ -1,16 +1,20 @@
 #!/bin/sh
-# Drives a real server by clients that others wrote (Python's websockets, Node's ws), and servers that others wrote by longwire-bench;
-# reads its reports by what others wrote (Python's hdrhistogram, Chromium). The schema of the binary encoding is held to buf's rules,
-# and to what was released of it.
+# Drives a real server by clients that others wrote (Python's websockets, Node's ws, the Autobahn suite), and servers that others wrote
+# by longwire-bench; reads its reports by what others wrote (Python's hdrhistogram, Chromium). The schema of the binary encoding is held
+# to buf's rules, and to what was released of it.
 # Usage: LONGWIRE_BIN=target/release/longwire tests/interop/run.sh [pytest arguments]
 # Needs python3 with venv, node with npm, their registries for the first run, nginx with nchan, Chromium, and beside LONGWIRE_BIN
-# longwire-bench and its peers.
+# longwire-bench and its peers. The Autobahn suite is skipped where no python2.7 is found.
 set -eu
 start=$(date +%s)
 here=$(cd "$(dirname "$0")" && pwd)
 : "${LONGWIRE_BIN:?is not set: the path of the longwire binary to test}"
 LONGWIRE_BIN=$(realpath "$LONGWIRE_BIN")
 export LONGWIRE_BIN PYTHONDONTWRITEBYTECODE=1
+
+# Where a Python 2.7 is found; most of it is waiting for the registry.
+python3 "$here/autobahn" --install &
+autobahn=$!
 
 venv=${CARGO_TARGET_DIR:-$here/../../target}/interop/venv
 if ! cmp -s "$here/requirements.txt" "$venv/installed.txt"; then
@@ -29,9 +33,10 @@ for peer in ws socketio; do
         cp "$folder/package-lock.json" "$folder/node_modules/installed.json"
     fi
 done
+wait "$autobahn"
 
 buf=$here/node_modules/.bin/buf
 (cd "$here/../../proto" && "$buf" lint && "$buf" format --diff --exit-code && "$buf" breaking --against "$here/released")
-"$venv/bin/python" -m pytest -q -p no:cacheprovider --durations=3 "$@" "$here"
+"$venv/bin/python" -m pytest -q -rs -p no:cacheprovider --durations=3 "$@" "$here"
 node --test "$here"/*.test.mjs
 echo "interop: passed in $(($(date +%s) - start)) s"

@@ -1,5 +1,6 @@
 //! A finished server frame, encoded once and shared by all its receivers. Knows nothing of what is inside.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 /// The number of encodings a [`Frames`] has room for; `wire::Encoding` has as many variants.
@@ -46,11 +47,22 @@ impl Frames {
     }
 }
 
+/// What an ephemeral frame is about, as a number: of two with the same topic only the newer need be seen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Topic(NonZeroU64);
+
+impl Topic {
+    /// A topic by its hash, whose lowest bit does not count.
+    pub fn new(hash: u64) -> Self {
+        Self(NonZeroU64::MIN | hash)
+    }
+}
+
 /// What may happen to a frame whose receiver is slow (design D7: latest ephemeral first, then stored, then the session).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Class {
-    /// Typing, presence, group events: may be dropped and is counted.
-    Ephemeral,
+    /// Typing, presence, group events: may be dropped and is counted, and gives way to a newer one of its topic.
+    Ephemeral(Option<Topic>),
     /// A message that is in the log: may be dropped once the session is told to `resync`.
     Stored,
     /// An answer to the session's own command: never dropped while the connection lives.

@@ -47,6 +47,12 @@ pub const FRAME_COST: usize = 64;
 /// Frames queued for one connection at most, besides its byte budget (number).
 pub const OUTBOX_FRAMES_MAX: usize = 65_536;
 
+/// Ephemeral frames queued for one connection at most (number); past it the oldest are dropped.
+pub const OUTBOX_EPHEMERAL_MAX: usize = 1024;
+
+/// Where slow connections held more together than they may, room is made until they hold this share of it (percent).
+pub const RELIEF_PERCENT: usize = 75;
+
 /// Batches waiting in a shard's mailbox (number); past it mail spills at its sender.
 pub const MAILBOX_BATCHES: usize = 1024;
 /// Mails in one batch (number).

@@ -4,7 +4,7 @@
 use longwire::chat::{Config, Effects, Mail, ReadId, Rules};
 use longwire::claims::Claims;
 use longwire::clock::Now;
-use longwire::frame::{Class, Frame, Frames};
+use longwire::frame::{Class, Frame, Frames, Topic};
 use longwire::ids::{
     ConnId, ConversationId, GroupName, Millis, PartitionId, Seq, SessionId, ShardId, UserName,
 };
@@ -43,7 +43,7 @@ fn joined(n: u64) -> Envelope {
 }
 
 fn typing() -> Envelope {
-    Envelope::Chat(Mail::Notice { to: user("u"), frames: frames() })
+    Envelope::Chat(Mail::Notice { to: user("u"), topic: Topic::new(0), frames: frames() })
 }
 
 /// The numbers of the mails in a box, which is empty afterwards.

@@ -64,6 +64,7 @@ impl Desk {
             ping_interval: 0,
             sign_in_timeout: 60_000,
             outbox_budget: 1 << 20,
+            outboxes_budget: 1 << 30,
             sign_in: false,
         };
         let mut plane = Plane::new(config, vec![ring]);

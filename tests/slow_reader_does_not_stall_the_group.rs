@@ -1,13 +1,12 @@
-//! A member who does not read costs the others nothing: what is queued for it is bounded, it is told once to `resync`,
-//! and if it goes on not reading it is closed with 3008.
+//! A member who does not read costs the others nothing, in either encoding: what is queued for it is bounded, it is told
+//! once to `resync`, and if it goes on not reading it is closed with 3008.
 
 mod common;
 
-use common::raw::{CLOSE, Raw, TEXT};
+use common::slow::{Heard, Slow};
 use common::{Client, TestServer};
 use longwire::metrics::{Counter, Gauge};
 use serde_json::{Value, json};
-use socket2::{Domain, Socket, Type};
 
 const SHARDS: u16 = 4;
 /// One message (bytes), and what may be queued for one connection.
@@ -21,12 +20,14 @@ struct Group {
     server: TestServer,
     name: String,
     members: Vec<Client>,
-    slow: Raw,
+    slow: Slow,
     sent: usize,
+    /// Of all messages.
+    seqs: Vec<Value>,
 }
 
 impl Group {
-    fn new(home: u16) -> Self {
+    fn new(home: u16, binary: bool) -> Self {
         let server = TestServer::chat(
             usize::from(SHARDS),
             &[("client.queue_max_size", "64KiB"), ("group.event_max_members", "0")],
@@ -34,19 +35,12 @@ impl Group {
         let name = server.group_on(home, 0);
         let mut members: Vec<_> =
             (0..SHARDS).map(|shard| server.sign_in(&server.user_on(shard, 0))).collect();
-        // A small window, so that little is under way in the kernel.
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-        socket.set_recv_buffer_size(4096).expect("a small buffer");
-        socket.connect(&server.address().into()).expect("the server accepts");
-        socket.set_read_timeout(Some(common::PATIENCE)).expect("a time-out");
-        let mut slow = Raw::sign_in_over(socket.into(), &server.user_on((home + 1) % SHARDS, 1));
-        let join = json!({"type": "joinGroup", "group": name});
-        slow.write(&common::raw::text(&join));
-        assert_eq!(slow.expect_event()["type"], "joined");
+        let mut slow = Slow::sign_in(&server, &server.user_on((home + 1) % SHARDS, 1), binary);
+        slow.join(&name);
         for member in &mut members {
-            member.ask(&join, "joined");
+            member.ask(&json!({"type": "joinGroup", "group": name}), "joined");
         }
-        Self { server, name, members, slow, sent: 0 }
+        Self { server, name, members, slow, sent: 0, seqs: Vec::new() }
     }
 
     /// Sends one message; every reader gets it, and nothing else.
@@ -55,7 +49,7 @@ impl Group {
         let body = format!("{}:{}", self.sent, "x".repeat(MESSAGE));
         let message =
             json!({"type": "message", "group": self.name, "message": body, "id": self.sent.to_string()});
-        self.members[0].ask(&message, "ack");
+        self.seqs.push(self.members[0].ask(&message, "ack")["seq"].take());
         for member in &mut self.members[1..] {
             assert_eq!(member.expect("message")["id"], self.sent.to_string());
         }
@@ -71,61 +65,48 @@ impl Group {
             self.say();
         }
     }
-}
 
-/// Reads events up to the first that fits, and returns those before it.
-fn read_until(raw: &mut Raw, fits: impl Fn(&Value) -> bool) -> Vec<Value> {
-    let mut before = Vec::new();
-    loop {
-        let event = raw.expect_event();
-        if fits(&event) {
-            return before;
+    /// The slow one reads up to its `resync`, goes on as if nothing had been, and finds in the log what it lost.
+    fn comes_back(&mut self) {
+        let last_lost = self.sent;
+        let ahead = self.slow.read_until(&Heard::Resync);
+        assert!(!ahead.is_empty() && ahead.len() < last_lost, "{} of {last_lost} came before", ahead.len());
+        for (n, id) in ahead.iter().enumerate() {
+            assert_eq!(*id, n.to_string(), "what comes before the resync comes in order, without a gap");
         }
-        before.push(event);
+        for _ in 0..3 {
+            self.say();
+            assert_eq!(self.slow.next(), Heard::Message((self.sent - 1).to_string()));
+        }
+        assert_eq!(self.server.count(Counter::Resyncs), 1);
+        assert_eq!(self.server.count(Counter::ClosedTooSlow), 0);
+        // What it lost is in the log.
+        let after = &self.seqs[ahead.len() - 1];
+        let ask = json!({"type": "history", "conversation": format!("g:{}", self.name), "after": after, "limit": 1});
+        let history = self.members[0].ask(&ask, "history");
+        assert_eq!(history["messages"][0]["id"], ahead.len().to_string(), "{history:.300}");
     }
 }
 
 #[test]
 fn a_slow_reader_that_comes_back_is_told_to_resync_once() {
-    let mut group = Group::new(0);
-    group.say_until("stored frames are shed", Counter::ShedStored);
-    let last_lost = group.sent;
-    let ahead = read_until(&mut group.slow, |event| event["type"] == "resync");
-    assert!(!ahead.is_empty() && ahead.len() < last_lost, "{} of {last_lost} came before", ahead.len());
-    for (n, event) in ahead.iter().enumerate() {
-        assert_eq!(event["id"], n.to_string(), "what comes before the resync comes in order, without a gap");
+    for (home, binary) in [(0, false), (1, true)] {
+        let mut group = Group::new(home, binary);
+        group.say_until("stored frames are shed", Counter::ShedStored);
+        group.comes_back();
     }
-    for _ in 0..3 {
-        group.say();
-        let id = (group.sent - 1).to_string();
-        let before = read_until(&mut group.slow, |event| event["id"] == id);
-        assert!(before.is_empty(), "{before:?}");
-    }
-    assert_eq!(group.server.count(Counter::Resyncs), 1);
-    assert_eq!(group.server.count(Counter::ClosedTooSlow), 0);
-    // What it lost is in the log.
-    let ask = json!({"type": "history", "conversation": format!("g:{}", group.name), "after": ahead.last().map(|e| &e["seq"]), "limit": 1});
-    group.slow.write(&common::raw::text(&ask));
-    let history = group.slow.expect_event();
-    assert_eq!(history["messages"][0]["id"], ahead.len().to_string(), "{history:.300}");
 }
 
 #[test]
 fn a_slow_reader_that_goes_on_not_reading_is_closed() {
-    let mut group = Group::new(1);
-    group.say_until("it is closed", Counter::ClosedTooSlow);
-    assert_eq!(group.server.count(Counter::Resyncs), 1);
-    group.say();
-    let mut code = None;
-    while let Some((first, payload)) = group.slow.next_frame() {
-        match first {
-            CLOSE => {
-                group.slow.answer_close(3008);
-                code = Some(u16::from_be_bytes([payload[0], payload[1]]));
-            }
-            other => assert_eq!(other, TEXT),
-        }
+    for (home, binary) in [(1, false), (2, true)] {
+        let mut group = Group::new(home, binary);
+        group.say_until("it is closed", Counter::ClosedTooSlow);
+        assert_eq!(group.server.count(Counter::Resyncs), 1);
+        group.say();
+        group.slow.read_until(&Heard::Closed(3008));
+        group.slow.raw.answer_close(3008);
+        assert_eq!(group.slow.next(), Heard::End);
+        group.server.wait_until("it is gone", |server| server.sessions() == u64::from(SHARDS));
     }
-    assert_eq!(code, Some(3008));
-    group.server.wait_until("it is gone", |server| server.sessions() == u64::from(SHARDS));
 }

@@ -3,7 +3,7 @@
 use super::answer::{BUSY, NO_PARTY, Refusal};
 use super::ask::{Ask, Origin, What};
 use super::mail::Mail;
-use super::{Effects, Rules};
+use super::{Effects, Rules, topic};
 use crate::clock::Now;
 use crate::frame::Class;
 use crate::ids::{ConversationId, GroupName, Parties, SessionId, UserName};
@@ -123,11 +123,12 @@ impl Rules {
             return;
         }
         let frames = fx.encode(&Event::Typing { from, target });
+        let topic = topic::typing(&self.config.router, from, None);
         let home = self.config.router.home_of_user(to);
         if home == self.config.shard {
-            self.people.send(to, None, &frames, Class::Ephemeral, fx);
+            self.people.send(to, None, &frames, Class::Ephemeral(Some(topic)), fx);
         } else {
-            fx.mail(home, Mail::Notice { to: to.clone(), frames });
+            fx.mail(home, Mail::Notice { to: to.clone(), topic, frames });
         }
     }
 

@@ -3,7 +3,7 @@
 use super::job::{Except, Job, Sweep, UNNUMBERED};
 use super::locals::{LocalGroup, Locals};
 use super::{Effects, Rules};
-use crate::frame::{Class, Frame, Frames};
+use crate::frame::{Class, Frame, Frames, Topic};
 use crate::ids::{GroupName, Seq, SessionId, UserName};
 use crate::limits::{FANOUT_JOBS, FANOUT_QUANTUM};
 use crate::metrics::Counter;
@@ -138,11 +138,12 @@ impl Rules {
         &mut self,
         group: &GroupName,
         about: &UserName,
+        topic: Topic,
         frames: Frames,
         fx: &mut E,
     ) {
         let except = self.people.find(about).map_or(Except::Nobody, Except::User);
-        let class = Class::Ephemeral;
+        let class = Class::Ephemeral(Some(topic));
         self.queue(group, Job { seq: UNNUMBERED, frames, class, except, ack: None, cursor: 0, end: 0 }, fx);
     }
 
@@ -166,7 +167,7 @@ impl Rules {
     pub(super) fn sweep_broadcast(&mut self, sender: SessionId, frames: Frames) {
         let except = self.people.session(sender).map(|session| session.conn);
         let end = self.people.sessions.high_water();
-        self.fan.broadcast = Some(Sweep { frames, class: Class::Ephemeral, except, cursor: 0, end });
+        self.fan.broadcast = Some(Sweep { frames, class: Class::Ephemeral(None), except, cursor: 0, end });
         self.fan.rotation.push_back(Work::Broadcast);
     }
 

@@ -4,7 +4,7 @@ use super::answer::NO_MEMBER;
 use super::ask::Origin;
 use super::conversation::Conversation;
 use super::mail::Answer;
-use super::{Effects, Rules};
+use super::{Effects, Rules, topic};
 use crate::ids::{GroupName, Seq, UserName};
 use crate::limits::MEMBERS_PAGE;
 use crate::log::Ticket;
@@ -100,6 +100,7 @@ impl Rules {
         };
         let name = group.name.clone();
         let frames = fx.encode(&Event::Typing { from: &origin.user, target });
-        self.notify_group(&name, &origin.user, &frames, fx);
+        let topic = topic::typing(&self.config.router, &origin.user, Some(&name));
+        self.notify_group(&name, &origin.user, topic, &frames, fx);
     }
 }

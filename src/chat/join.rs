@@ -5,7 +5,7 @@ use super::ask::{Origin, What};
 use super::group::{Group, Member, Standing};
 use super::mail::{Answer, Mail};
 use super::outcome::{Appended, Pending};
-use super::{Effects, Rules};
+use super::{Effects, Rules, topic};
 use crate::ids::{GroupName, Seq, UserName};
 use crate::log::{Record, Ticket};
 use crate::metrics::Counter;
@@ -129,7 +129,8 @@ impl Rules {
         if members <= self.config.group_event_max_members {
             let event = Event::GroupEvent { group: &name, joined: change.joined, user, members };
             let frames = fx.encode(&event);
-            self.notify_group(&name, user, &frames, fx);
+            let topic = topic::membership(&self.config.router, &name, user);
+            self.notify_group(&name, user, topic, &frames, fx);
         }
     }
 

@@ -1,7 +1,7 @@
 //! What shards say to each other about chat. Each kind says what its loss means and who repairs it.
 
 use super::ask::{Ask, Origin};
-use crate::frame::{Frame, Frames};
+use crate::frame::{Frame, Frames, Topic};
 use crate::ids::{GroupName, Seq, SessionId, UserName};
 use crate::wire::PayloadKind;
 
@@ -75,6 +75,8 @@ pub enum Mail {
     Notice {
         /// The user.
         to: UserName,
+        /// What it replaces.
+        topic: Topic,
         /// What to tell.
         frames: Frames,
     },
@@ -84,6 +86,8 @@ pub enum Mail {
         group: GroupName,
         /// Whom it is about: its own sessions are not told.
         about: UserName,
+        /// What it replaces.
+        topic: Topic,
         /// What to tell.
         frames: Frames,
     },

@@ -33,6 +33,7 @@ mod sequence;
 mod session;
 #[cfg(test)]
 mod tests;
+mod topic;
 
 pub use ask::Origin;
 pub use command::command_counter;
@@ -122,10 +123,12 @@ impl Rules {
             Mail::Group { group, seq, sender, frames, ack } => {
                 self.group_here(&group, seq, sender, frames, ack, fx);
             }
-            Mail::Notice { to, frames } => {
-                self.people.send(&to, None, &frames, Class::Ephemeral, fx);
+            Mail::Notice { to, topic, frames } => {
+                self.people.send(&to, None, &frames, Class::Ephemeral(Some(topic)), fx);
             }
-            Mail::GroupNotice { group, about, frames } => self.group_notice_here(&group, &about, frames, fx),
+            Mail::GroupNotice { group, about, topic, frames } => {
+                self.group_notice_here(&group, &about, topic, frames, fx);
+            }
             Mail::Joined { group, user, since, answer } => {
                 let online = self.joined_here(&group, &user, since, answer.as_ref(), fx);
                 self.tell_interest(&group, online, true, fx);

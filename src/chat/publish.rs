@@ -3,7 +3,7 @@
 use super::conversation::Kind;
 use super::mail::Mail;
 use super::{Effects, Rules};
-use crate::frame::{Class, Frame, Frames};
+use crate::frame::{Class, Frame, Frames, Topic};
 use crate::ids::{GroupName, Seq, SessionId, ShardId, UserName};
 use crate::log::MessageRecord;
 use crate::metrics::Counter;
@@ -136,16 +136,17 @@ impl Rules {
         &mut self,
         group: &GroupName,
         about: &UserName,
+        topic: Topic,
         frames: &Frames,
         fx: &mut E,
     ) {
         let shards = self.interested(group);
         for &shard in &shards {
             if shard == self.config.shard {
-                self.group_notice_here(group, about, frames.clone(), fx);
+                self.group_notice_here(group, about, topic, frames.clone(), fx);
             } else {
                 let (group, about, frames) = (group.clone(), about.clone(), frames.clone());
-                fx.mail(shard, Mail::GroupNotice { group, about, frames });
+                fx.mail(shard, Mail::GroupNotice { group, about, topic, frames });
             }
         }
         self.shards = shards;

@@ -81,6 +81,8 @@ counters! {
     MailDropped = "mailbox_dropped" {} "Ephemeral mails dropped at a full mailbox";
     ShedEphemeral = "outbox_shed" { class = "ephemeral" } "Frames dropped for slow connections, by class";
     ShedStored = "outbox_shed" { class = "stored" } "Frames dropped for slow connections, by class";
+    Outdated = "outbox_outdated" {} "Ephemeral frames that a newer one of the same topic replaced in a queue";
+    Reliefs = "outbox_reliefs" {} "Times slow connections held too much together, and those with the most gave way";
     Resyncs = "outbox_resyncs" {} "Sessions told to resync";
     CommandAuth = "commands" { command = "auth" } "Commands received, by type";
     CommandMessage = "commands" { command = "message" } "Commands received, by type";
@@ -139,6 +141,7 @@ gauges! {
     MailboxDepth = "mailbox_depth" {} "Batches waiting in the mailbox";
     SpillDepth = "mailbox_spill_depth" {} "Mails waiting at their sender for a full mailbox";
     OutboxBytes = "outbox_bytes" {} "Bytes queued for connections";
+    SendingBytes = "sending_bytes" {} "Bytes of sends under way, that the kernel has not taken all of";
     AssemblyBytes = "assembly_bytes" {} "Bytes of half-received messages";
     ViewBytes = "view_bytes" {} "Bytes of messages kept in memory";
 }

@@ -1,8 +1,9 @@
 //! What is queued for one connection, and what goes first when it is slow (design D7). Knows no ring.
 
 use super::ring::{SendBuffer, SendKey};
-use crate::frame::{Class, Frame};
-use crate::limits::{COALESCE_MAX, FRAME_COST, OUTBOX_FRAMES_MAX};
+use crate::frame::{Class, Frame, Topic};
+use crate::ids::ConnId;
+use crate::limits::{COALESCE_MAX, FRAME_COST, OUTBOX_EPHEMERAL_MAX, OUTBOX_FRAMES_MAX};
 use std::collections::VecDeque;
 
 /// What became of a frame.
@@ -21,6 +22,15 @@ pub enum Pushed {
     TooSlow,
 }
 
+/// Ephemeral frames that went, for the counters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Lost {
+    /// Because there was no room.
+    pub ephemeral: u32,
+    /// Because a newer one of the same topic was queued.
+    pub outdated: u32,
+}
+
 /// A send under way.
 #[derive(Clone, Copy, Debug)]
 pub struct InFlight {
@@ -30,12 +40,36 @@ pub struct InFlight {
     pub offset: usize,
     /// How many frames it carries.
     pub frames: u32,
+    /// What it takes until the kernel has taken all of it (bytes).
+    pub memory: usize,
+}
+
+/// A stored frame or an answer.
+#[derive(Debug)]
+struct Queued {
+    frame: Frame,
+    place: u32,
+    stored: bool,
+}
+
+/// An ephemeral frame.
+#[derive(Debug)]
+struct Passing {
+    frame: Frame,
+    place: u32,
+    topic: Option<Topic>,
 }
 
 /// The queue of one connection that has something to send. Connections without have none.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    queue: VecDeque<(Frame, Class)>,
+    /// Whose it is.
+    pub owner: Option<ConnId>,
+    queue: VecDeque<Queued>,
+    /// Apart from what may not be lost: few, so that a newer one finds the older of its topic.
+    passing: VecDeque<Passing>,
+    /// The next frame's place among both.
+    place: u32,
     bytes: usize,
     /// The send under way.
     pub in_flight: Option<InFlight>,
@@ -51,19 +85,19 @@ impl Outbox {
 
     /// Whether nothing is queued.
     pub fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        self.queue.is_empty() && self.passing.is_empty()
     }
 
     /// Queues a frame within `budget` bytes, or a larger one alone, dropping what may be dropped to make room.
-    pub fn push(&mut self, frame: &Frame, class: Class, budget: usize) -> Pushed {
+    pub fn push(&mut self, frame: &Frame, class: Class, budget: usize, lost: &mut Lost) -> Pushed {
+        if let Class::Ephemeral(topic) = class {
+            return self.push_passing(frame, topic, budget, lost);
+        }
         if self.fits(frame, budget) {
             self.force(frame, class);
             return Pushed::Queued;
         }
-        if class == Class::Ephemeral {
-            return Pushed::Dropped;
-        }
-        self.drop_class(Class::Ephemeral);
+        lost.ephemeral += self.drop_passing();
         if self.fits(frame, budget) {
             self.force(frame, class);
             return Pushed::Queued;
@@ -73,9 +107,9 @@ impl Outbox {
                 return Pushed::TooSlow;
             }
             self.shed = true;
-            return Pushed::Shed { stored: self.drop_class(Class::Stored) + 1 };
+            return Pushed::Shed { stored: self.drop_stored() + 1 };
         }
-        let stored = if self.shed { 0 } else { self.drop_class(Class::Stored) };
+        let stored = if self.shed { 0 } else { self.drop_stored() };
         // Answers under way when the connection was paused still come, and a page among them may be large.
         if !self.fits(frame, budget) && self.bytes > budget + budget / 2 {
             return Pushed::TooSlow;
@@ -88,68 +122,152 @@ impl Outbox {
         Pushed::Shed { stored }
     }
 
+    /// The latest wins: over an older one of its topic, and where there is no room over the oldest. It does not take the
+    /// older one's place, but comes after all that it came after: whoever types after a message does not do so before it.
+    fn push_passing(
+        &mut self,
+        frame: &Frame,
+        topic: Option<Topic>,
+        budget: usize,
+        lost: &mut Lost,
+    ) -> Pushed {
+        let older =
+            topic.and_then(|topic| self.passing.iter().position(|passing| passing.topic == Some(topic)));
+        if let Some(older) = older.and_then(|at| self.passing.remove(at)) {
+            self.bytes -= cost(&older.frame);
+            lost.outdated += 1;
+        }
+        while self.passing.len() >= OUTBOX_EPHEMERAL_MAX || !self.fits(frame, budget) {
+            lost.ephemeral += 1;
+            let Some(oldest) = self.passing.pop_front() else { return Pushed::Dropped };
+            self.bytes -= cost(&oldest.frame);
+        }
+        self.force(frame, Class::Ephemeral(topic));
+        Pushed::Queued
+    }
+
     /// Queues a frame whatever the budget: only for the few that tell a slow session what happens to it.
     pub fn force(&mut self, frame: &Frame, class: Class) {
         self.bytes += cost(frame);
-        self.queue.push_back((frame.clone(), class));
+        let (frame, place) = (frame.clone(), self.place);
+        self.place = place.wrapping_add(1);
+        match class {
+            Class::Ephemeral(topic) => self.passing.push_back(Passing { frame, place, topic }),
+            Class::Stored => self.queue.push_back(Queued { frame, place, stored: true }),
+            Class::Reply => self.queue.push_back(Queued { frame, place, stored: false }),
+        }
+    }
+
+    /// Drops what is not lost with it, so that others have room: `Shed` if stored frames went, `Dropped` if ephemeral ones
+    /// did, `TooSlow` if nothing more can go, or the session was told before and has not caught up since.
+    pub fn shed(&mut self, lost: &mut Lost) -> Pushed {
+        let dropped = self.drop_passing();
+        lost.ephemeral += dropped;
+        let stored = if self.shed { 0 } else { self.drop_stored() };
+        match (stored, dropped) {
+            (0, 0) => Pushed::TooSlow,
+            (0, _) => Pushed::Dropped,
+            _ => {
+                self.shed = true;
+                Pushed::Shed { stored }
+            }
+        }
     }
 
     /// Forgets what is queued.
     pub fn clear(&mut self) {
         self.queue.clear();
+        self.passing.clear();
         self.bytes = 0;
     }
 
     /// Takes what one send may carry: a single frame as it is, several copied into `spare`.
     pub fn take(&mut self, spare: impl FnOnce() -> Vec<u8>) -> Option<(SendBuffer, u32)> {
-        let (first, _) = self.queue.pop_front()?;
-        self.bytes -= cost(&first);
-        let fits_behind = |size: usize, next: Option<&(Frame, Class)>| {
-            next.is_some_and(|(frame, _)| size + frame.size() <= COALESCE_MAX)
-        };
-        if !fits_behind(first.size(), self.queue.front()) {
+        let first = self.pop()?;
+        if !self.fits_behind(first.size()) {
             return Some((SendBuffer::Frame(first), 1));
         }
         let mut bytes = spare();
         bytes.clear();
         bytes.extend_from_slice(first.bytes());
         let mut frames = 1;
-        while fits_behind(bytes.len(), self.queue.front()) {
-            if let Some((next, _)) = self.queue.pop_front() {
-                self.bytes -= cost(&next);
-                bytes.extend_from_slice(next.bytes());
-                frames += 1;
-            }
+        while self.fits_behind(bytes.len())
+            && let Some(next) = self.pop()
+        {
+            bytes.extend_from_slice(next.bytes());
+            frames += 1;
         }
         Some((SendBuffer::Copied(bytes), frames))
     }
 
+    /// Whether the next frame goes into one send with `size` bytes before it.
+    #[inline]
+    fn fits_behind(&self, size: usize) -> bool {
+        self.next().is_some_and(|frame| size + frame.size() <= COALESCE_MAX)
+    }
+
+    /// Whether the next frame is an ephemeral one.
+    #[inline]
+    fn passing_is_next(&self) -> bool {
+        self.passing.front().is_some_and(|passing| {
+            // Places wrap around; both are within a queue's length of each other.
+            self.queue.front().is_none_or(|queued| passing.place.wrapping_sub(queued.place) > u32::MAX / 2)
+        })
+    }
+
+    #[inline]
+    fn next(&self) -> Option<&Frame> {
+        if self.passing_is_next() {
+            return self.passing.front().map(|passing| &passing.frame);
+        }
+        self.queue.front().map(|queued| &queued.frame)
+    }
+
+    #[inline]
+    fn pop(&mut self) -> Option<Frame> {
+        let frame = if self.passing_is_next() {
+            self.passing.pop_front()?.frame
+        } else {
+            self.queue.pop_front()?.frame
+        };
+        self.bytes -= cost(&frame);
+        Some(frame)
+    }
+
     /// Makes it as new for its next connection; a queue that grew large gives its memory back.
     pub fn reset(&mut self) {
-        debug_assert!(self.queue.is_empty() && self.in_flight.is_none(), "only an idle outbox is reused");
+        debug_assert!(self.is_empty() && self.in_flight.is_none(), "only an idle outbox is reused");
+        self.owner = None;
         self.shed = false;
         self.queue.shrink_to(64);
+        self.passing.shrink_to(8);
     }
 
     /// Whether everything was sent; a session that was shed has caught up then.
     pub fn is_drained(&self) -> bool {
-        self.queue.is_empty() && self.in_flight.is_none()
+        self.is_empty() && self.in_flight.is_none()
     }
 
     /// A frame alone always fits: text and bytes grow when they are written as JSON, whatever the budget is.
     fn fits(&self, frame: &Frame, budget: usize) -> bool {
-        self.queue.is_empty() || self.bytes + cost(frame) <= budget && self.queue.len() < OUTBOX_FRAMES_MAX
+        self.is_empty()
+            || self.bytes + cost(frame) <= budget && self.queue.len() + self.passing.len() < OUTBOX_FRAMES_MAX
     }
 
-    fn drop_class(&mut self, class: Class) -> u32 {
+    fn drop_passing(&mut self) -> u32 {
+        let dropped = self.passing.len() as u32;
+        self.bytes -= self.passing.drain(..).map(|passing| cost(&passing.frame)).sum::<usize>();
+        dropped
+    }
+
+    fn drop_stored(&mut self) -> u32 {
         let before = self.queue.len();
         let bytes = &mut self.bytes;
-        self.queue.retain(|(frame, queued)| {
-            let keep = *queued != class;
-            if !keep {
-                *bytes -= cost(frame);
+        self.queue.retain(|queued| {
+            if queued.stored {
+                *bytes -= cost(&queued.frame);
             }
-            keep
+            !queued.stored
         });
         (before - self.queue.len()) as u32
     }
@@ -166,48 +284,122 @@ mod tests {
 
     /// For 1000 bytes in two frames.
     const BUDGET: usize = 1000 + 2 * FRAME_COST;
+    const EPHEMERAL: Class = Class::Ephemeral(None);
 
     fn frame(size: usize) -> Frame {
         Frame::new(&vec![b'x'; size])
     }
 
+    /// Pushes and tells what became of it, and what was lost.
+    fn push(outbox: &mut Outbox, size: usize, class: Class) -> (Pushed, Lost) {
+        let mut lost = Lost::default();
+        (outbox.push(&frame(size), class, BUDGET, &mut lost), lost)
+    }
+
+    fn pushed(outbox: &mut Outbox, size: usize, class: Class) -> Pushed {
+        push(outbox, size, class).0
+    }
+
+    /// The sizes of all frames, as they would be sent.
+    fn sizes(outbox: &mut Outbox) -> Vec<usize> {
+        std::iter::from_fn(|| outbox.pop()).map(|frame| frame.size()).collect()
+    }
+
     #[test]
     fn ephemeral_goes_first_then_stored_then_the_session() {
         let mut outbox = Outbox::default();
-        assert_eq!(outbox.push(&frame(400), Class::Ephemeral, BUDGET), Pushed::Queued);
-        assert_eq!(outbox.push(&frame(600), Class::Stored, BUDGET), Pushed::Queued);
-        assert_eq!(outbox.push(&frame(100), Class::Ephemeral, BUDGET), Pushed::Dropped);
+        assert_eq!(pushed(&mut outbox, 600, Class::Stored), Pushed::Queued);
+        assert_eq!(pushed(&mut outbox, 400, EPHEMERAL), Pushed::Queued);
+        let lost = Lost { ephemeral: 1, outdated: 0 };
+        assert_eq!(push(&mut outbox, 100, EPHEMERAL), (Pushed::Queued, lost), "the older one made room");
         assert_eq!(
-            outbox.push(&frame(400), Class::Stored, BUDGET),
-            Pushed::Queued,
-            "the ephemeral one made room"
+            push(&mut outbox, 400, Class::Stored),
+            (Pushed::Queued, lost),
+            "an ephemeral one made room"
         );
-        assert_eq!(outbox.push(&frame(100), Class::Stored, BUDGET), Pushed::Shed { stored: 3 });
+        assert_eq!(push(&mut outbox, 100, EPHEMERAL), (Pushed::Dropped, lost));
+        assert_eq!(pushed(&mut outbox, 100, Class::Stored), Pushed::Shed { stored: 3 });
         assert_eq!(outbox.bytes(), 0);
-        assert_eq!(outbox.push(&frame(1000), Class::Reply, BUDGET), Pushed::Queued);
-        assert_eq!(outbox.push(&frame(100), Class::Stored, BUDGET), Pushed::TooSlow);
+        assert_eq!(pushed(&mut outbox, 1000, Class::Reply), Pushed::Queued);
+        assert_eq!(pushed(&mut outbox, 100, Class::Stored), Pushed::TooSlow);
     }
 
     #[test]
     fn replies_are_never_dropped_silently() {
         let mut outbox = Outbox::default();
-        assert_eq!(outbox.push(&frame(900), Class::Reply, BUDGET), Pushed::Queued);
-        assert_eq!(outbox.push(&frame(900), Class::Reply, BUDGET), Pushed::Queued, "it was under way");
-        assert_eq!(outbox.push(&frame(900), Class::Reply, BUDGET), Pushed::TooSlow);
+        assert_eq!(pushed(&mut outbox, 900, Class::Reply), Pushed::Queued);
+        assert_eq!(pushed(&mut outbox, 900, Class::Reply), Pushed::Queued, "it was under way");
+        assert_eq!(pushed(&mut outbox, 900, Class::Reply), Pushed::TooSlow);
         assert_eq!(outbox.bytes(), 2 * cost(&frame(900)));
     }
 
     #[test]
+    fn the_newer_of_a_topic_replaces_the_older_and_keeps_its_own_place() {
+        let mut outbox = Outbox::default();
+        let [a, b] = [1 << 8, 2 << 8].map(|hash| Class::Ephemeral(Some(Topic::new(hash))));
+        for (size, class, outdated) in [
+            (10, a, 0),
+            (20, Class::Stored, 0),
+            (11, b, 0),
+            (12, EPHEMERAL, 0),
+            (13, a, 1),
+            (21, Class::Reply, 0),
+            (14, a, 1),
+            (15, EPHEMERAL, 0),
+        ] {
+            assert_eq!(push(&mut outbox, size, class), (Pushed::Queued, Lost { ephemeral: 0, outdated }));
+        }
+        assert_eq!(sizes(&mut outbox), [20, 11, 12, 21, 14, 15]);
+        assert_eq!(outbox.bytes(), 0);
+    }
+
+    #[test]
+    fn places_wrap_around() {
+        let mut outbox = Outbox { place: u32::MAX - 1, ..Outbox::default() };
+        for n in 1..4 {
+            outbox.force(&frame(2 * n), Class::Stored);
+            outbox.force(&frame(2 * n + 1), EPHEMERAL);
+        }
+        assert_eq!(sizes(&mut outbox), [2, 3, 4, 5, 6, 7]);
+    }
+
+    #[test]
+    fn ephemeral_frames_are_bounded_in_number() {
+        let mut outbox = Outbox::default();
+        let mut lost = Lost::default();
+        for n in 0..2 * OUTBOX_EPHEMERAL_MAX {
+            assert_eq!(outbox.push(&frame(n), EPHEMERAL, usize::MAX, &mut lost), Pushed::Queued);
+        }
+        assert_eq!(lost.ephemeral as usize, OUTBOX_EPHEMERAL_MAX);
+        let kept: Vec<usize> = (OUTBOX_EPHEMERAL_MAX..2 * OUTBOX_EPHEMERAL_MAX).collect();
+        assert_eq!(sizes(&mut outbox), kept, "the latest");
+    }
+
+    #[test]
+    fn it_makes_room_for_others_once_and_is_too_slow_then() {
+        let (mut outbox, mut lost) = (Outbox::default(), Lost::default());
+        outbox.force(&frame(10), EPHEMERAL);
+        assert_eq!(outbox.shed(&mut lost), Pushed::Dropped);
+        outbox.force(&frame(20), Class::Stored);
+        outbox.force(&frame(30), Class::Reply);
+        assert_eq!(outbox.shed(&mut lost), Pushed::Shed { stored: 1 });
+        assert_eq!(outbox.bytes(), cost(&frame(30)));
+        outbox.force(&frame(20), Class::Stored);
+        assert_eq!(outbox.shed(&mut lost), Pushed::TooSlow);
+        assert_eq!(lost, Lost { ephemeral: 1, outdated: 0 });
+    }
+
+    #[test]
     fn a_frame_over_the_budget_goes_alone() {
-        for class in [Class::Ephemeral, Class::Stored, Class::Reply] {
+        for class in [EPHEMERAL, Class::Stored, Class::Reply] {
             let mut outbox = Outbox::default();
-            assert_eq!(outbox.push(&frame(6000), class, BUDGET), Pushed::Queued);
-            assert_eq!(outbox.push(&frame(10), Class::Ephemeral, BUDGET), Pushed::Dropped);
+            assert_eq!(pushed(&mut outbox, 6000, class), Pushed::Queued);
         }
         let mut outbox = Outbox::default();
-        assert_eq!(outbox.push(&frame(10), Class::Stored, BUDGET), Pushed::Queued);
-        assert_eq!(outbox.push(&frame(6000), Class::Stored, BUDGET), Pushed::Shed { stored: 2 });
-        assert_eq!(outbox.push(&frame(6000), Class::Reply, BUDGET), Pushed::Queued, "the history of it");
+        assert_eq!(pushed(&mut outbox, 10, Class::Stored), Pushed::Queued);
+        assert_eq!(pushed(&mut outbox, 6000, EPHEMERAL), Pushed::Dropped);
+        assert_eq!(pushed(&mut outbox, 6000, Class::Stored), Pushed::Shed { stored: 2 });
+        assert_eq!(pushed(&mut outbox, 6000, Class::Reply), Pushed::Queued, "the history of it");
     }
 
     #[test]

@@ -23,6 +23,10 @@ impl Settings {
                 "client.queue_max_size must be at least websocket.message_size_limit, or the largest message could not be queued",
             ),
             (
+                self.client_queue_max_size <= self.client_queues_max_size,
+                "client.queues_max_size must be at least client.queue_max_size, since it holds the queues of all connections",
+            ),
+            (
                 self.message_size_limit.0 * 4 <= self.store_memory_max_bytes.0,
                 "store.memory_max_bytes must hold at least four messages of message.size_limit",
             ),

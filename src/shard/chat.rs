@@ -209,7 +209,7 @@ impl Chat {
     }
 
     fn gauges(&self, net: &Plane, mailbox: &Mailbox, gauges: &mut Gauges) {
-        let (outbox, assembly) = net.held_bytes();
+        let held = net.held_bytes();
         let rules = self.rules.gauges();
         gauges.set(Gauge::Connections, net.len() as u64);
         for (encoding, gauge) in Encoding::ALL.into_iter().zip(Gauge::SESSIONS) {
@@ -220,8 +220,9 @@ impl Chat {
         gauges.set(Gauge::FanOutJobs, rules.fanout_jobs as u64);
         gauges.set(Gauge::MailboxDepth, mailbox.depth() as u64);
         gauges.set(Gauge::SpillDepth, self.io.mailroom.spilled() as u64);
-        gauges.set(Gauge::OutboxBytes, outbox as u64);
-        gauges.set(Gauge::AssemblyBytes, assembly as u64);
+        gauges.set(Gauge::OutboxBytes, held.queued as u64);
+        gauges.set(Gauge::SendingBytes, held.sending as u64);
+        gauges.set(Gauge::AssemblyBytes, held.assembly as u64);
         gauges.set(Gauge::ViewBytes, self.io.view.bytes() as u64);
     }
 

@@ -327,6 +327,7 @@ fn plane_config(plan: &Plan) -> PlaneConfig {
         } else {
             settings.client_queue_max_size.get()
         },
+        outboxes_budget: settings.client_queues_max_size.get() / plan.cores.len(),
         sign_in: !echo,
     }
 }

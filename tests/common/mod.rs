@@ -3,6 +3,7 @@
 
 pub mod proto;
 pub mod raw;
+pub mod slow;
 
 use longwire::admin::Shards;
 use longwire::auth::Verifier;

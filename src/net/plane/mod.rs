@@ -7,6 +7,7 @@ mod closing;
 mod moving;
 mod napping;
 mod receiving;
+mod relief;
 mod sending;
 mod timing;
 
@@ -67,6 +68,17 @@ pub enum Notice {
     NotMoved(ConnId),
 }
 
+/// What all connections of a plane hold together (bytes).
+#[derive(Clone, Copy, Debug)]
+pub struct Held {
+    /// Queued, nothing of it sent yet.
+    pub queued: usize,
+    /// In sends under way: copies, and frames counted as if each had one receiver only.
+    pub sending: usize,
+    /// Of half-received messages.
+    pub assembly: usize,
+}
+
 /// What a plane is built with; times in ms.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
@@ -78,6 +90,8 @@ pub struct PlaneConfig {
     pub sign_in_timeout: u64,
     /// Bytes queued for one connection.
     pub outbox_budget: usize,
+    /// Bytes queued for all connections, sends under way included.
+    pub outboxes_budget: usize,
     /// Whether the sign-in deadline counts (not for echo).
     pub sign_in: bool,
 }
@@ -112,6 +126,7 @@ pub struct Plane {
     dry: receiving::Dry,
     assembly: usize,
     queued_bytes: usize,
+    sending_bytes: usize,
     /// Commands one connection may have under way.
     commands_max: u16,
     ping: Frame,
@@ -156,6 +171,7 @@ impl Plane {
             dry: receiving::Dry::new(rings_total),
             assembly: 0,
             queued_bytes: 0,
+            sending_bytes: 0,
             ping: Frame::new(&super::frame::ping(b"")),
             counters: Counters::default(),
             histograms: Histograms::default(),
@@ -177,9 +193,9 @@ impl Plane {
         self.conns.is_empty()
     }
 
-    /// Bytes queued for connections, and bytes of half-received messages.
-    pub fn held_bytes(&self) -> (usize, usize) {
-        (self.queued_bytes, self.assembly)
+    /// What connections hold.
+    pub fn held_bytes(&self) -> Held {
+        Held { queued: self.queued_bytes, sending: self.sending_bytes, assembly: self.assembly }
     }
 
     /// Which encoding a connection speaks.

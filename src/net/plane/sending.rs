@@ -4,7 +4,7 @@ use super::{Conn, Flags, Notice, Outbox, Plane, State};
 use crate::frame::{Class, Frame};
 use crate::ids::ConnId;
 use crate::metrics::Counter;
-use crate::net::outbox::{InFlight, Pushed, cost};
+use crate::net::outbox::{InFlight, Lost, Pushed, cost};
 use crate::net::ring::{Completion, Op, SendBuffer, Token};
 use crate::wire::CloseCode;
 use std::num::NonZeroU32;
@@ -42,12 +42,16 @@ impl Plane {
         let tag = conn.tag();
         let outbox = self.outbox_of(id);
         let before = outbox.bytes();
-        let pushed = outbox.push(frame, class, budget);
+        let mut lost = Lost::default();
+        let pushed = outbox.push(frame, class, budget, &mut lost);
         let after = outbox.bytes();
         self.queued_bytes = self.queued_bytes + after - before;
+        if lost != Lost::default() {
+            self.count_lost(lost);
+        }
         match pushed {
             Pushed::Queued => self.mark_dirty(id),
-            Pushed::Dropped => self.counters.count(Counter::ShedEphemeral),
+            Pushed::Dropped => {}
             Pushed::TooSlow => self.too_slow(id),
             Pushed::Shed { stored } => {
                 self.counters.add(Counter::ShedStored, u64::from(stored));
@@ -77,7 +81,13 @@ impl Plane {
         self.send_regardless(id, &Frame::new(bytes));
     }
 
-    fn too_slow(&mut self, id: ConnId) {
+    #[cold]
+    pub(super) fn count_lost(&mut self, lost: Lost) {
+        self.counters.add(Counter::ShedEphemeral, u64::from(lost.ephemeral));
+        self.counters.add(Counter::Outdated, u64::from(lost.outdated));
+    }
+
+    pub(super) fn too_slow(&mut self, id: ConnId) {
         self.clear_outbox(id);
         self.close(id, CloseCode::TooSlow, "reads too slowly: reconnect and sync");
     }
@@ -90,7 +100,7 @@ impl Plane {
         self.queued_bytes -= bytes;
     }
 
-    fn outbox_of(&mut self, id: ConnId) -> &mut Outbox {
+    pub(super) fn outbox_of(&mut self, id: ConnId) -> &mut Outbox {
         let conn = self.conns.get_mut(id.into()).expect("callers have looked the connection up");
         let number = *conn.outbox.get_or_insert_with(|| {
             let index = self.free_outboxes.pop().unwrap_or_else(|| {
@@ -99,7 +109,9 @@ impl Plane {
             });
             NonZeroU32::MIN.saturating_add(index)
         });
-        &mut self.outboxes[number.get() as usize - 1]
+        let outbox = &mut self.outboxes[number.get() as usize - 1];
+        outbox.owner = Some(id);
+        outbox
     }
 
     /// Gives a connection's outbox back.
@@ -152,9 +164,11 @@ impl Plane {
             return self.drained(id);
         };
         self.queued_bytes -= before - outbox.bytes();
+        let memory = buffer.memory();
+        self.sending_bytes += memory;
         conn.flags.set(Flags::SEND);
         let key = self.rings[usize::from(conn.ring)].send(conn.slot, buffer, 0, Token::new(Op::Send, id));
-        outbox.in_flight = Some(InFlight { key, offset: 0, frames });
+        outbox.in_flight = Some(InFlight { key, offset: 0, frames, memory });
         self.counters.count(Counter::Sends);
     }
 
@@ -165,6 +179,7 @@ impl Plane {
         let (ring, number) = (usize::from(conn.ring), conn.outbox);
         let Some(outbox) = number.and_then(|n| self.outboxes.get_mut(n.get() as usize - 1)) else { return };
         let Some(flight) = outbox.in_flight.take() else { return };
+        self.sending_bytes -= flight.memory;
         let buffer = self.rings[ring].sent(flight.key);
         conn.flags.clear(Flags::SEND);
         if conn.state == State::Gone {
@@ -177,6 +192,7 @@ impl Plane {
         if offset < buffer.bytes().len() {
             // One send a connection: the rest goes before anything else, or bytes would be reordered.
             conn.flags.set(Flags::SEND);
+            self.sending_bytes += flight.memory;
             let key = self.rings[ring].send(conn.slot, buffer, offset, Token::new(Op::Send, id));
             outbox.in_flight = Some(InFlight { key, offset, ..flight });
             return;

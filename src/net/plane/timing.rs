@@ -1,6 +1,7 @@
 //! Time for connections: sign-in and close deadlines, and the heartbeat as a cursor that sweeps the slab.
 
 use super::{Flags, Notice, Plane, State};
+use crate::frame::{Class, Topic};
 use crate::ids::ConnId;
 use crate::metrics::Counter;
 use crate::wire::CloseCode;
@@ -9,6 +10,8 @@ use crate::wire::CloseCode;
 const SWEEP_SLICE: u32 = 1024;
 /// The sweep does not wake an idle shard more often than this (ms).
 const SWEEP_TICK_MIN: u64 = 20;
+/// A ping that waits in a queue makes way for the next: one is enough.
+const PING_TOPIC: u64 = 1;
 
 /// Where the heartbeat is: every slot is visited once per interval, evenly over it.
 #[derive(Debug, Default)]
@@ -55,6 +58,7 @@ impl Plane {
         if self.config.ping_interval > 0 {
             self.sweep();
         }
+        self.relieve();
         shrink(&mut self.sign_in_by);
         shrink(&mut self.closed_by);
     }
@@ -98,7 +102,7 @@ impl Plane {
         }
         let ping = self.ping.clone();
         self.counters.count(Counter::PingsSent);
-        self.send(id, &ping, crate::frame::Class::Ephemeral);
+        self.send(id, &ping, Class::Ephemeral(Some(Topic::new(PING_TOPIC))));
         if let Some(tag) = tag {
             self.notices.push(Notice::Heartbeat(tag));
         }

@@ -40,6 +40,14 @@ impl SendBuffer {
             Self::Copied(bytes) => bytes,
         }
     }
+
+    /// The memory it takes, as if a frame had no other receiver.
+    pub fn memory(&self) -> usize {
+        match self {
+            Self::Frame(frame) => frame.size(),
+            Self::Copied(bytes) => bytes.capacity(),
+        }
+    }
 }
 
 /// Names a send in flight.

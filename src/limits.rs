@@ -68,8 +68,10 @@ pub const MEMBERS_PAGE: usize = 500;
 pub const HISTORY_PAGE_MAX: u32 = 100;
 /// Messages in a `history` answer whose request names no limit (number).
 pub const HISTORY_PAGE: u32 = 20;
-/// What a message takes in a `history` answer beside its content, about (bytes).
-pub const MESSAGE_ENVELOPE: usize = 512;
+/// What a stored message takes in any encoding beside its content, names and `id` (bytes, at most).
+pub const MESSAGE_ENVELOPE: usize = 256;
+/// What a `history` answer takes beside its messages, its frame's header and [`FRAME_COST`] included (bytes, at most).
+pub const HISTORY_ENVELOPE: usize = 1024;
 /// Commands that wait while their conversation is activated (number); more get 503.
 pub const ACTIVATION_QUEUE: usize = 1024;
 /// Commands that wait for activations, of all conversations of a shard together (bytes); more get 503.

@@ -7,7 +7,7 @@ use super::{Effects, Rules, topic};
 use crate::clock::Now;
 use crate::frame::Class;
 use crate::ids::{ConversationId, GroupName, Parties, SessionId, UserName};
-use crate::limits::{HISTORY_PAGE, HISTORY_PAGE_MAX};
+use crate::limits::{HISTORY_ENVELOPE, HISTORY_PAGE, HISTORY_PAGE_MAX};
 use crate::metrics::Counter;
 use crate::view::Range;
 use crate::wire::{Command, ErrorCode, Event, Payload, Request, Target};
@@ -38,8 +38,10 @@ impl Rules {
             Command::Typing { target } => self.typing(origin, target, now, fx),
             Command::History { conversation, before, after, limit } => {
                 let limit = limit.unwrap_or(HISTORY_PAGE).clamp(1, HISTORY_PAGE_MAX);
-                // A page is no larger than what its reader may send, which a connection's queue always holds.
-                let bytes = self.config.limits.websocket_message_size as usize;
+                // In any encoding a page is no larger than what its reader may send, which a connection's queue
+                // always holds; only a page of one message may be, which goes alone.
+                let most = self.config.limits.websocket_message_size as usize;
+                let bytes = most.saturating_sub(HISTORY_ENVELOPE);
                 self.history(origin, conversation, Range { before, after, limit, bytes }, now, fx);
             }
             Command::Ping => {

@@ -4,7 +4,7 @@ mod heap;
 
 use super::{Activation, Page, Range, View};
 use crate::ids::{ConversationId, GroupName, Parties, Seq, UserName};
-use crate::limits::{ACTIVATION_RECENT, MEMORY_VIEW_HEADS, MESSAGE_ENVELOPE};
+use crate::limits::{ACTIVATION_RECENT, MEMORY_VIEW_HEADS};
 use crate::log::{Durability, MessageRecord, Position, Record};
 use crate::slab::{Key, Slab};
 use hashbrown::HashMap;
@@ -122,7 +122,7 @@ impl MemoryView {
     fn fitting<'a>(&self, places: impl Iterator<Item = &'a Place>, range: Range) -> usize {
         let mut bytes = 0;
         let fits = |(nth, place): &(usize, &Place)| {
-            bytes += self.heap.content(**place) + MESSAGE_ENVELOPE;
+            bytes += self.heap.encoded_max(**place);
             *nth == 0 || bytes <= range.bytes
         };
         places.take(range.limit as usize).enumerate().take_while(fits).count()

@@ -34,7 +34,8 @@ pub struct Range {
     pub after: Option<Seq>,
     /// At most this many.
     pub limit: u32,
-    /// At most about this many bytes, so that a page fits a connection's queue; a single larger message still comes.
+    /// At most this many bytes in any encoding, so that a page fits a connection's queue; a single larger message still
+    /// comes.
     pub bytes: usize,
 }
 

@@ -7,6 +7,7 @@ pub mod json;
 pub mod payload;
 pub mod proto;
 mod reasons;
+pub mod size;
 mod value;
 
 pub use codes::{CloseCode, ErrorCode};

@@ -4,7 +4,7 @@
 use crate::ids::{ConversationId, GroupName, Millis, Seq, UserName};
 use crate::log::MessageRecord;
 use crate::slab::Key;
-use crate::wire::{PayloadKind, Target};
+use crate::wire::{Payload, PayloadKind, Target, size};
 use std::collections::VecDeque;
 
 /// A segment's bytes at most, besides one that holds a single larger message.
@@ -12,7 +12,7 @@ const SEGMENT_MAX: usize = 1 << 20;
 /// A budget is cut into at least this many segments, so that forgetting goes in small steps.
 const SEGMENTS_MIN: usize = 8;
 /// The numbers in front of a packed message (bytes): lengths, flags, owner, seq, prev, time.
-const HEAD: usize = 48;
+const HEAD: usize = 44;
 
 /// Where a message is packed: the segment's number above, the offset in it below. One word, since a conversation's index
 /// is a queue of these and its end is seldom in the cache.
@@ -61,7 +61,7 @@ impl Heap {
 
     /// Packs a message of the tail `owner`.
     pub(super) fn push(&mut self, owner: Key, message: &MessageRecord) -> Place {
-        let size = size(message);
+        let size = packed_size(message);
         if self.segments.back().is_none_or(|last| last.len() + size > last.capacity()) {
             self.open_segment(size);
         }
@@ -81,12 +81,12 @@ impl Heap {
 
     /// A message's number.
     pub(super) fn seq(&self, place: Place) -> Seq {
-        self.packed(place).and_then(|packed| packed.long(24)).map_or(Seq(0), Seq)
+        self.packed(place).and_then(|packed| packed.long(20)).map_or(Seq(0), Seq)
     }
 
-    /// How long a message's content is.
-    pub(super) fn content(&self, place: Place) -> usize {
-        self.packed(place).map_or(0, |packed| packed.content)
+    /// What a message takes at most in any encoding (bytes).
+    pub(super) fn encoded_max(&self, place: Place) -> usize {
+        self.packed(place).and_then(|packed| packed.encoded_max()).unwrap_or(0)
     }
 
     /// Unpacks a message of `conversation`.
@@ -126,7 +126,7 @@ fn target(message: &MessageRecord) -> (u8, &str) {
     }
 }
 
-fn size(message: &MessageRecord) -> usize {
+fn packed_size(message: &MessageRecord) -> usize {
     let names = message.from.as_str().len() + target(message).1.len();
     HEAD + names + message.id.as_ref().map_or(0, |id| id.len()) + message.bytes.len()
 }
@@ -142,13 +142,12 @@ fn pack(out: &mut Vec<u8>, size: usize, owner: Key, message: &MessageRecord) {
     let (from, id) = (message.from.as_str(), message.id.as_deref().unwrap_or(""));
     let mut head = [0; HEAD];
     head[0..4].copy_from_slice(&(size as u32).to_le_bytes());
-    head[4..8].copy_from_slice(&(message.bytes.len() as u32).to_le_bytes());
-    head[8..13].copy_from_slice(&[kind, target_kind, from.len() as u8, target.len() as u8, id.len() as u8]);
-    head[16..20].copy_from_slice(&owner.index.to_le_bytes());
-    head[20..24].copy_from_slice(&owner.generation.to_le_bytes());
-    head[24..32].copy_from_slice(&message.seq.0.to_le_bytes());
-    head[32..40].copy_from_slice(&message.prev.0.to_le_bytes());
-    head[40..48].copy_from_slice(&message.time.0.to_le_bytes());
+    head[4..9].copy_from_slice(&[kind, target_kind, from.len() as u8, target.len() as u8, id.len() as u8]);
+    head[12..16].copy_from_slice(&owner.index.to_le_bytes());
+    head[16..20].copy_from_slice(&owner.generation.to_le_bytes());
+    head[20..28].copy_from_slice(&message.seq.0.to_le_bytes());
+    head[28..36].copy_from_slice(&message.prev.0.to_le_bytes());
+    head[36..44].copy_from_slice(&message.time.0.to_le_bytes());
     for part in [&head, from.as_bytes(), target.as_bytes(), id.as_bytes(), &message.bytes] {
         out.extend_from_slice(part);
     }
@@ -159,7 +158,6 @@ struct Packed<'a> {
     head: &'a [u8; HEAD],
     tail: &'a [u8],
     size: usize,
-    content: usize,
     owner: Key,
 }
 
@@ -168,36 +166,47 @@ impl<'a> Packed<'a> {
         let (head, rest) = bytes.split_first_chunk::<HEAD>()?;
         let word = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
         let size = word(0) as usize;
-        let owner = Key { index: word(16), generation: word(20) };
-        Some(Self { head, tail: rest.get(..size - HEAD)?, size, content: word(4) as usize, owner })
+        let owner = Key { index: word(12), generation: word(16) };
+        Some(Self { head, tail: rest.get(..size - HEAD)?, size, owner })
     }
 
     fn long(&self, at: usize) -> Option<u64> {
         self.head[at..].first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
     }
 
+    fn kind(&self) -> PayloadKind {
+        match self.head[4] {
+            0 => PayloadKind::Json,
+            1 => PayloadKind::Text,
+            _ => PayloadKind::Bytes,
+        }
+    }
+
+    fn encoded_max(&self) -> Option<usize> {
+        let [from, target, id] = *self.head[6..].first_chunk()?;
+        let (names, rest) = self.tail.split_at_checked(usize::from(from) + usize::from(target))?;
+        let (id, bytes) = rest.split_at_checked(usize::from(id))?;
+        Some(size::message_max(names, id, Payload { kind: self.kind(), bytes }))
+    }
+
     fn unpack(&self, conversation: &ConversationId) -> Option<MessageRecord> {
-        let [kind, target_kind, from, target, id] = *self.head[8..].first_chunk()?;
+        let [target_kind, from, target, id] = *self.head[5..].first_chunk()?;
         let (from, rest) = self.tail.split_at_checked(usize::from(from))?;
         let (target, rest) = rest.split_at_checked(usize::from(target))?;
         let (id, content) = rest.split_at_checked(usize::from(id))?;
         let [from, target, id] = [from, target, id].map(|text| str::from_utf8(text).unwrap_or_default());
         Some(MessageRecord {
             conversation: conversation.clone(),
-            seq: Seq(self.long(24)?),
-            prev: Seq(self.long(32)?),
-            time: Millis(self.long(40)?),
+            seq: Seq(self.long(20)?),
+            prev: Seq(self.long(28)?),
+            time: Millis(self.long(36)?),
             from: UserName::new(from).ok()?,
             target: match target_kind {
                 0 => Target::User(UserName::new(target).ok()?),
                 _ => Target::Group(GroupName::new(target).ok()?),
             },
             id: (!id.is_empty()).then(|| id.into()),
-            kind: match kind {
-                0 => PayloadKind::Json,
-                1 => PayloadKind::Text,
-                _ => PayloadKind::Bytes,
-            },
+            kind: self.kind(),
             bytes: content.into(),
         })
     }
@@ -234,9 +243,9 @@ mod tests {
         let places: Vec<_> = all.iter().map(|m| heap.push(OWNER, m)).collect();
         for (message, place) in all.iter().zip(places) {
             assert_eq!(heap.get(&message.conversation, place).as_ref(), Some(message));
-            assert_eq!(heap.content(place), message.bytes.len());
+            assert!(heap.encoded_max(place) > message.bytes.len());
         }
-        assert_eq!(heap.bytes(), all.iter().map(size).sum::<usize>());
+        assert_eq!(heap.bytes(), all.iter().map(packed_size).sum::<usize>());
     }
 
     #[test]
@@ -252,7 +261,7 @@ mod tests {
         }
         let mut named = 0;
         assert!(heap.drop_oldest(|owner| named += usize::from(owner == OWNER)));
-        assert_eq!((named, heap.bytes()), (packed - 1, size(&message)));
+        assert_eq!((named, heap.bytes()), (packed - 1, packed_size(&message)));
         assert!(heap.get(&message.conversation, first).is_none() && heap.spare.is_some());
     }
 }

@@ -1,6 +1,8 @@
 use super::*;
 use crate::ids::Millis;
-use crate::wire::{PayloadKind, Target};
+use crate::limits::HISTORY_ENVELOPE;
+use crate::wire::size::message_max;
+use crate::wire::{Encoding, Event, Payload, PayloadKind, StoredMessage, Target};
 
 fn user(name: &str) -> UserName {
     UserName::new(name).unwrap()
@@ -61,12 +63,59 @@ fn a_page_ends_at_its_bytes_but_has_one_message() {
         let page = view.read(&with("b"), range);
         (page.messages.iter().map(|m| m.seq.0).collect::<Vec<_>>(), page.more)
     };
-    let two = 2 * (MESSAGE_ENVELOPE + 1);
+    let two = 2 * message_max(b"ab", b"", Payload { kind: PayloadKind::Json, bytes: b"1" });
     assert_eq!(read(None, None, two), (vec![8, 9], true));
     assert_eq!(read(None, Some(0), two), (vec![1, 2], true));
     assert_eq!(read(Some(3), None, two), (vec![1, 2], false));
     assert_eq!(read(None, None, 0), (vec![9], true));
     assert_eq!(read(None, Some(8), 0), (vec![9], false));
+}
+
+#[test]
+fn a_page_fits_its_bytes_in_every_encoding() {
+    const BYTES: usize = 16 * 1024;
+    let contents: [(PayloadKind, &[u8]); 4] = [
+        (PayloadKind::Text, &[1; 1000]),
+        (PayloadKind::Text, &[b'"'; 1000]),
+        (PayloadKind::Bytes, &[1; 1000]),
+        (PayloadKind::Json, &[b'1'; 1000]),
+    ];
+    for (kind, bytes) in contents {
+        let mut view = MemoryView::new(1 << 20);
+        for seq in 1..=50 {
+            let Record::Message(message) = message("b", seq, seq - 1, "") else { unreachable!("it is one") };
+            let (id, bytes) = (Some("i".repeat(64).as_str().into()), bytes.into());
+            let message = MessageRecord { id, kind, bytes, ..(*message).clone() };
+            view.apply(Position(seq), &Record::Message(Arc::new(message)));
+        }
+        let range = Range { before: None, after: None, limit: 50, bytes: BYTES - HISTORY_ENVELOPE };
+        let page = view.read(&with("b"), range);
+        let messages: Vec<_> = page.messages.iter().map(|record| shown(record)).collect();
+        let conversation = &with("b");
+        let event =
+            Event::History { id: None, conversation, messages: &messages, first: Seq(1), more: page.more };
+        let sizes = Encoding::ALL.map(|encoding| {
+            let mut out = Vec::new();
+            encoding.encode(&event, &mut out);
+            out.len()
+        });
+        assert!(sizes.iter().all(|size| *size <= BYTES), "{kind:?} {sizes:?}");
+        // JSON takes the most of it, and no more messages would have fitted.
+        assert!(sizes[0] > BYTES / 2 && page.more && !messages.is_empty(), "{kind:?} {sizes:?}");
+    }
+}
+
+fn shown(record: &MessageRecord) -> StoredMessage<'_> {
+    StoredMessage {
+        from: &record.from,
+        target: &record.target,
+        payload: Payload { kind: record.kind, bytes: &record.bytes },
+        id: record.id.as_deref(),
+        conversation: &record.conversation,
+        seq: record.seq,
+        prev: record.prev,
+        time: record.time,
+    }
 }
 
 #[test]

@@ -20,6 +20,7 @@ pub mod chat;
 pub mod claims;
 pub mod cli;
 pub mod clock;
+pub mod durability;
 pub mod frame;
 pub mod ids;
 pub mod limits;

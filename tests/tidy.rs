@@ -22,6 +22,7 @@ const HOUSE: &[(&str, &[&str], &[&str])] = &[
     ("limits", &[], &[]),
     ("clock", &["ids"], &[]),
     ("claims", &["ids"], &[]),
+    ("durability", &[], &[]),
     ("frame", &[], &[]),
     ("slab", &[], &[]),
     ("route", &["ids"], &["siphasher"]),
@@ -36,10 +37,10 @@ const HOUSE: &[(&str, &[&str], &[&str])] = &[
     ("admin", &["ids", "metrics", "settings"], &["axum", "prometheus_client", "tokio"]),
     (
         "wire",
-        &["frame::ENCODINGS", "ids", "limits"],
+        &["durability", "frame::ENCODINGS", "ids", "limits"],
         &["buffa", "compact_str", "data_encoding", "itoa", "memchr", "serde", "serde_json", "simdutf8"],
     ),
-    ("log", &["ids", "limits", "wire"], &["compact_str", "hashbrown"]),
+    ("log", &["durability", "ids", "limits", "wire"], &["compact_str", "hashbrown"]),
     ("view", &["ids", "limits", "log", "slab", "wire"], &["compact_str", "hashbrown"]),
     (
         "chat",
@@ -80,7 +81,8 @@ const HOUSE: &[(&str, &[&str], &[&str])] = &[
 ];
 
 /// Modules that do no I/O, wait for nothing and read no clock: design decision "the rules do no I/O".
-const PURE: &[&str] = &["ids", "limits", "claims", "frame", "slab", "route", "wire", "chat", "metrics"];
+const PURE: &[&str] =
+    &["ids", "limits", "claims", "durability", "frame", "slab", "route", "wire", "chat", "metrics"];
 /// What a pure module may not even name.
 const IMPURE: &[&str] = &[
     "async",

@@ -6,8 +6,8 @@ pub mod memory;
 
 pub use memory::MemoryLog;
 
+pub use crate::durability::Durability;
 use crate::ids::{ConversationId, GroupName, Millis, PartitionId, Seq, UserName};
-pub use crate::wire::Durability;
 use crate::wire::{PayloadKind, Target};
 use compact_str::CompactString;
 use std::sync::Arc;

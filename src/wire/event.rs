@@ -1,24 +1,8 @@
 //! What the server says, before encoding. Knows no encoding.
 
 use super::{ErrorCode, Payload, Target};
+use crate::durability::Durability;
 use crate::ids::{ConversationId, GroupName, Millis, Seq, SessionId, UserName};
-
-/// What was proved when an append is called committed.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
-pub enum Durability {
-    /// Kept in this process only.
-    #[default]
-    Memory,
-}
-
-impl Durability {
-    /// Its name in an `ack`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-        }
-    }
-}
 
 /// The limits told to a client when it signs in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

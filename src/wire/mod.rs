@@ -10,9 +10,10 @@ mod reasons;
 pub mod size;
 mod value;
 
+pub use crate::durability::Durability;
 pub use codes::{CloseCode, ErrorCode};
 pub use command::{Command, Credential, DecodeError, Expects, Request, Target};
-pub use event::{Durability, Event, Limits, StoredMessage};
+pub use event::{Event, Limits, StoredMessage};
 pub use payload::{Payload, PayloadKind};
 
 /// How one connection's messages are written, chosen by `Sec-WebSocket-Protocol`.

@@ -146,11 +146,6 @@ gauges! {
     ViewBytes = "view_bytes" {} "Bytes of messages kept in memory";
 }
 
-impl Gauge {
-    /// Signed-in sessions by encoding, in the order of the encodings.
-    pub const SESSIONS: [Self; 2] = [Self::JsonSessions, Self::ProtoSessions];
-}
-
 /// One shard's counters: plain numbers with a single writer.
 #[derive(Clone, Debug)]
 pub struct Counters([u64; Counter::ALL.len()]);

@@ -40,10 +40,15 @@ pub struct Chat {
     fanout_since: Option<Instant>,
 }
 
-const _: () = assert!(Gauge::SESSIONS.len() == Encoding::ALL.len());
-
 fn encoding_of(net: &Plane, conn: ConnId) -> Encoding {
     Encoding::ALL.get(usize::from(net.dialect(conn))).copied().unwrap_or_default()
+}
+
+fn sessions_of(encoding: Encoding) -> Gauge {
+    match encoding {
+        Encoding::Json => Gauge::JsonSessions,
+        Encoding::Proto => Gauge::ProtoSessions,
+    }
 }
 
 /// What a shard's chat server is put together from.
@@ -212,8 +217,8 @@ impl Chat {
         let held = net.held_bytes();
         let rules = self.rules.gauges();
         gauges.set(Gauge::Connections, net.len() as u64);
-        for (encoding, gauge) in Encoding::ALL.into_iter().zip(Gauge::SESSIONS) {
-            gauges.set(gauge, u64::from(self.io.spoken.here(encoding)));
+        for encoding in Encoding::ALL {
+            gauges.set(sessions_of(encoding), u64::from(self.io.spoken.here(encoding)));
         }
         gauges.set(Gauge::Users, rules.users as u64);
         gauges.set(Gauge::Conversations, rules.conversations as u64);

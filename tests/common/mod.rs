@@ -166,7 +166,7 @@ impl TestServer {
 
     /// Signed-in sessions of all encodings, over all shards.
     pub fn sessions(&self) -> u64 {
-        Gauge::SESSIONS.into_iter().map(|gauge| self.level(gauge)).sum()
+        [Gauge::JsonSessions, Gauge::ProtoSessions].into_iter().map(|gauge| self.level(gauge)).sum()
     }
 
     /// Waits until a condition holds; the server is asked again and again, which gives its shards time.

@@ -35,9 +35,14 @@ pub struct Frames([Option<Frame>; ENCODINGS]);
 const _: () = assert!(size_of::<Frames>() == ENCODINGS * size_of::<Frame>());
 
 impl Frames {
-    /// Asks for each encoding's frame, by its index.
-    pub fn of(frame: impl FnMut(usize) -> Option<Frame>) -> Self {
-        Self(std::array::from_fn(frame))
+    /// Asks for the frame of each encoding that is spoken, by its index.
+    pub fn of_spoken(spoken: [bool; ENCODINGS], mut frame: impl FnMut(usize) -> Frame) -> Self {
+        Self(std::array::from_fn(|n| spoken[n].then(|| frame(n))))
+    }
+
+    /// For whoever comes: a frame of every encoding.
+    pub fn of_all(frame: impl FnMut(usize) -> Frame) -> Self {
+        Self::of_spoken([true; ENCODINGS], frame)
     }
 
     /// The frame of one encoding, if it was spoken when this was encoded.

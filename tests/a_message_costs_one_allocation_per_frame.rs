@@ -132,7 +132,9 @@ struct Core {
 
 impl Effects for Core {
     fn encode(&mut self, event: &Event<'_>) -> Frames {
-        Frames::of(|n| (self.spoken[n] > 0).then(|| written(Encoding::ALL[n], event, &mut self.scratch)))
+        Frames::of_spoken(self.spoken.map(|sessions| sessions > 0), |n| {
+            self.encode_in(Encoding::ALL[n], event)
+        })
     }
 
     fn encode_in(&mut self, encoding: Encoding, event: &Event<'_>) -> Frame {

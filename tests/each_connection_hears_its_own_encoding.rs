@@ -5,6 +5,7 @@ mod common;
 
 use common::proto::{Binary, Fields, Said, ask, command, said};
 use common::{Client, TestServer};
+use longwire::metrics::Counter;
 use serde_json::{Value, json};
 
 const SHARDS: u16 = 4;
@@ -194,4 +195,39 @@ fn what_a_binary_connection_is_answered_is_binary() {
     assert_eq!(b.expect_close(), 3503);
     server.control().drain(std::time::Duration::from_secs(1));
     assert_eq!(newer.expect_close(), 3000);
+}
+
+/// What reaches many, and some answers: the events of one round, by encoding.
+fn encoded(server: &TestServer, a: &mut Client, b: &mut Client, name: &str, group: &str) -> [u64; 2] {
+    let counts = || [Counter::EncodedJson, Counter::EncodedProto].map(|counter| server.count(counter));
+    let before = counts();
+    for (n, target) in [("to", name), ("group", group)].into_iter().enumerate() {
+        let id = format!("{n} after {before:?}");
+        a.ask(&json!({"type": "message", target.0: target.1, "message": 1, "id": id}), "ack");
+        b.expect("message");
+    }
+    a.send(&json!({"type": "typing", "to": name}));
+    b.expect("typing");
+    let after = counts();
+    [0, 1].map(|n| after[n] - before[n])
+}
+
+#[test]
+fn what_nobody_speaks_is_never_written() {
+    let server = TestServer::chat(usize::from(SHARDS), &QUIET);
+    let (alice, bob) = (server.user_on(0, 0), server.user_on(1, 0));
+    let (mut a, mut b) = (server.sign_in(&alice), server.sign_in(&bob));
+    let group = server.group_on(2, 0);
+    for client in [&mut a, &mut b] {
+        client.ask(&json!({"type": "joinGroup", "group": group}), "joined");
+    }
+    assert_eq!(encoded(&server, &mut a, &mut b, &bob, &group), [5, 0], "two messages, two acks and typing");
+    assert_eq!(server.count(Counter::EncodedProto), 0);
+    // With somebody somewhere who speaks it, what many may hear is written for it too; and no more once it is gone.
+    let stranger = Binary::sign_in(&server, &server.user_on(3, 0));
+    assert_eq!(server.count(Counter::EncodedProto), 1, "it is told that it is signed in");
+    assert_eq!(encoded(&server, &mut a, &mut b, &bob, &group), [5, 3]);
+    drop(stranger);
+    server.wait_until("the stranger has left", |server| server.sessions() == 2);
+    assert_eq!(encoded(&server, &mut a, &mut b, &bob, &group), [5, 0]);
 }

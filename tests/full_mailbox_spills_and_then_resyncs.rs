@@ -19,7 +19,7 @@ use longwire::wire::{CloseCode, Encoding, Event, Limits};
 const SLOW: ShardId = ShardId(1);
 
 fn frames() -> Frames {
-    Frames::of(|_| Some(Frame::new(b"x")))
+    Frames::of_all(|_| Frame::new(b"x"))
 }
 
 fn group() -> GroupName {
@@ -123,7 +123,7 @@ struct Sent(Vec<(ConnId, String)>);
 
 impl Effects for Sent {
     fn encode(&mut self, event: &Event<'_>) -> Frames {
-        Frames::of(|n| Some(self.encode_in(Encoding::ALL[n], event)))
+        Frames::of_all(|n| self.encode_in(Encoding::ALL[n], event))
     }
 
     fn encode_in(&mut self, encoding: Encoding, event: &Event<'_>) -> Frame {

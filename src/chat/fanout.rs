@@ -113,8 +113,8 @@ impl Fan {
 impl Rules {
     /// `resync`, encoded once and in every encoding, since whoever comes later gets it too.
     fn resync_frames<E: Effects>(&mut self, fx: &mut E) -> Frames {
-        let resync = |n| Some(fx.encode_in(Encoding::ALL[n], &Event::Resync));
-        self.fan.resync.get_or_insert_with(|| Frames::of(resync)).clone()
+        let resync = |n| fx.encode_in(Encoding::ALL[n], &Event::Resync);
+        self.fan.resync.get_or_insert_with(|| Frames::of_all(resync)).clone()
     }
 
     /// A group message for the members online on this shard.

@@ -97,6 +97,8 @@ counters! {
     Acked = "acks" {} "Acks given to senders";
     Duplicates = "messages_duplicate" {} "Messages recognised by their id and not delivered again";
     Delivered = "messages_delivered" {} "Messages queued for a session";
+    EncodedJson = "events_encoded" { encoding = "json" } "Events written as a frame, by encoding";
+    EncodedProto = "events_encoded" { encoding = "proto" } "Events written as a frame, by encoding";
     Unencoded = "deliveries_unencoded" {} "Deliveries to a session whose encoding nobody spoke when the event was encoded";
     FanOuts = "fanouts" {} "Fan-out jobs begun on a shard";
 }

@@ -5,7 +5,7 @@ use super::lobby::{Entry, Lobby, Pending};
 use super::mailbox::{Arrival, Batch, Envelope, Mailbox};
 use super::turn::App;
 use super::world::{Io, World};
-use crate::chat::{Rules, command_counter};
+use crate::chat::{Effects, Rules, command_counter};
 use crate::clock::Now;
 use crate::frame::Class;
 use crate::ids::{ConnId, SessionId, ShardId};
@@ -115,8 +115,10 @@ impl Chat {
     }
 
     fn reply(&mut self, net: &mut Plane, conn: ConnId, event: &Event<'_>) {
-        let frame = self.io.encode(encoding_of(net, conn), event);
-        net.send(conn, &frame, Class::Reply);
+        let encoding = encoding_of(net, conn);
+        let mut world = World { net, io: &mut self.io };
+        let frame = world.encode_in(encoding, event);
+        world.send(conn, &frame, Class::Reply);
     }
 
     fn sign_in(&mut self, net: &mut Plane, conn: ConnId, pending: Pending) {

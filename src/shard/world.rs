@@ -58,7 +58,7 @@ impl Io {
     }
 
     /// Encodes an event in one encoding, as a whole frame.
-    pub fn encode(&mut self, encoding: Encoding, event: &Event<'_>) -> Frame {
+    fn encode(&mut self, encoding: Encoding, event: &Event<'_>) -> Frame {
         frame::begin(&mut self.scratch);
         encoding.encode(event, &mut self.scratch);
         Frame::new(frame::finish(&mut self.scratch, Opcode::of_message(encoding.is_text())))
@@ -118,12 +118,15 @@ pub(super) struct World<'a> {
 
 impl Effects for World<'_> {
     fn encode(&mut self, event: &Event<'_>) -> Frames {
-        let mut encode =
-            |encoding| self.io.spoken.anywhere(encoding).then(|| self.io.encode(encoding, event));
-        Frames::of(|n| encode(Encoding::ALL[n]))
+        let spoken = Encoding::ALL.map(|encoding| self.io.spoken.anywhere(encoding));
+        Frames::of_spoken(spoken, |n| self.encode_in(Encoding::ALL[n], event))
     }
 
     fn encode_in(&mut self, encoding: Encoding, event: &Event<'_>) -> Frame {
+        self.net.counters.count(match encoding {
+            Encoding::Json => Counter::EncodedJson,
+            Encoding::Proto => Counter::EncodedProto,
+        });
         self.io.encode(encoding, event)
     }
 

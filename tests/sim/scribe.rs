@@ -41,7 +41,7 @@ impl Scribe {
 
     /// For many: in each encoding that has a session.
     pub(crate) fn write_all(&mut self, event: &Event<'_>) -> Frames {
-        Frames::of(|n| (self.sessions[n] > 0).then(|| self.write(Encoding::ALL[n], event)))
+        Frames::of_spoken(self.sessions.map(|sessions| sessions > 0), |n| self.write(Encoding::ALL[n], event))
     }
 
     /// For one.

@@ -24,7 +24,7 @@ const TURNS: [usize; 3] = [1, 32, BATCH_MAILS];
 fn delivery() -> Mail {
     let to = UserName::new("alice").expect("a name");
     let sender = SessionId { shard: ME, index: 0, generation: 0 };
-    let frames = Frames::of(|_| Some(Frame::new(&[b'x'; 100])));
+    let frames = Frames::of_all(|_| Frame::new(&[b'x'; 100]));
     Mail::Private { to: Some(to), from: None, sender, frames, ack: None }
 }
 

@@ -89,12 +89,9 @@ impl Shell {
 impl Effects for Shell {
     fn encode(&mut self, event: &Event<'_>) -> Frames {
         let spoken = self.all.sessions.get().map(|sessions| sessions > 0);
-        Frames::of(|n| {
-            let encoding = Encoding::ALL[n];
-            spoken[n].then(|| {
-                add(&self.all.written, encoding, 1);
-                self.encode_in(encoding, event)
-            })
+        Frames::of_spoken(spoken, |n| {
+            add(&self.all.written, Encoding::ALL[n], 1);
+            self.encode_in(Encoding::ALL[n], event)
         })
     }
 

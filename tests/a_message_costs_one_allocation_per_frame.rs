@@ -1,8 +1,11 @@
 //! A message is decoded and encoded with one allocation for each frame that its receivers share, and with none else. On its
 //! way from command to delivery it costs three more: the content, which outlives the receive buffer, the record, which
 //! log and rules share, and the ack, which is a frame too; one more if it has to be mailed to its conversation's home.
-#![allow(unsafe_code)]
 
+#[path = "common/allocations.rs"]
+mod allocations;
+
+use allocations::allocations;
 use longwire::chat::{Config, Effects, Mail, ReadId, Rules};
 use longwire::claims::Claims;
 use longwire::clock::Now;
@@ -16,41 +19,8 @@ use longwire::view::{MemoryView, Range, View};
 use longwire::wire::{
     CloseCode, Command, Encoding, Event, Limits, Payload, PayloadKind, StoredMessage, Target,
 };
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::hint::black_box;
-
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-}
-
-/// Counts what each thread allocates.
-struct Counting;
-
-// SAFETY: every call goes to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller keeps `alloc`'s contract, which is the same.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as above; the pointer came from `alloc` here, so from `System`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
-
-/// The allocations that `work` makes on this thread.
-fn allocations(work: impl FnOnce()) -> usize {
-    let before = ALLOCATIONS.get();
-    work();
-    ALLOCATIONS.get() - before
-}
 
 const FLAT: &str = r#"{"text":"grüße, 😀 and \"more\"","n":-2.5e3,"ok":null}"#;
 /// An object or array in another one.

@@ -238,9 +238,7 @@ impl Pair {
             }
             let mut outcomes = std::mem::take(&mut core.outcomes);
             core.log.poll(&mut outcomes);
-            let view = &mut core.view;
-            core.log.feed(view.applied(), &mut |position, record| view.apply(position, record));
-            core.log.trim(core.view.applied());
+            core.view.follow(&mut core.log);
             for outcome in outcomes.drain(..) {
                 rules.outcome(outcome, NOW, core);
                 any = true;

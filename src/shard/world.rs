@@ -70,9 +70,7 @@ impl Io {
         self.log.poll(&mut outcomes);
         self.appended_now = false;
         self.time_appends(outcomes.len(), histograms);
-        let view = &mut self.view;
-        self.log.feed(view.applied(), &mut |position, record| view.apply(position, record));
-        self.log.trim(self.view.applied());
+        self.view.follow(&mut self.log);
         outcomes
     }
 

@@ -5,7 +5,7 @@ pub mod memory;
 pub use memory::MemoryView;
 
 use crate::ids::{ConversationId, GroupName, Seq, UserName};
-use crate::log::{Durability, MessageRecord, Position, Record};
+use crate::log::{Durability, Log, MessageRecord, Position, Record};
 use std::sync::Arc;
 
 /// What a sequencer must know to go on with a conversation.
@@ -57,6 +57,15 @@ pub trait View {
 
     /// Up to where records were applied.
     fn applied(&self) -> Position;
+
+    /// Applies what the log has committed since, and lets the log free it.
+    fn follow(&mut self, log: &mut impl Log)
+    where
+        Self: Sized,
+    {
+        log.feed(self.applied(), &mut |position, record| self.apply(position, record));
+        log.trim(self.applied());
+    }
 
     /// What a sequencer needs to go on with a conversation.
     fn activate(&self, conversation: &ConversationId) -> Activation;

@@ -8,6 +8,7 @@ use compact_str::CompactString;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// The longest user, group, device name or command id, in bytes of UTF-8.
@@ -120,6 +121,26 @@ name_type!(
     /// A device's name, unique within its user.
     DeviceName
 );
+
+/// A command's `id`, which its answer repeats: 1 to [`NAME_MAX`] bytes. In place whatever its length: a UUID comes with each
+/// message of many clients, and would be an allocation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CommandId(ArrayString<NAME_MAX>);
+
+impl CommandId {
+    /// Keeps an `id`; none if it is empty or too long, which no decoder lets through.
+    pub fn new(id: &str) -> Option<Self> {
+        ArrayString::from(id).ok().filter(|id| !id.is_empty()).map(Self)
+    }
+}
+
+impl Deref for CommandId {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
 
 /// A conversation's public name: `u:A:B` (names in byte order) or `g:G`.
 #[derive(Clone)]
@@ -253,6 +274,14 @@ mod tests {
         for bad in ["", " ", "a b", "a:b", "a\n", "a\u{a0}b", "\u{7f}", &"x".repeat(65)] {
             assert!(!is_name(bad), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn an_id_is_anything_of_its_length() {
+        for good in ["a", " \n", &"x".repeat(64)] {
+            assert_eq!(CommandId::new(good).as_deref(), Some(good));
+        }
+        assert_eq!((CommandId::new(""), CommandId::new(&"x".repeat(65))), (None, None));
     }
 
     #[test]

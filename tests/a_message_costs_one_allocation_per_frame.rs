@@ -1,6 +1,7 @@
 //! A message is decoded and encoded with one allocation for each frame that its receivers share, and with none else. On its
 //! way from command to delivery it costs three more: the content, which outlives the receive buffer, the record, which
-//! log and rules share, and the ack, which is a frame too; one more if it has to be mailed to its conversation's home.
+//! log and rules share, and the ack, which is a frame too; one more if it has to be mailed to its conversation's home. An
+//! `id` lies in place whatever its length, a name up to 24 bytes: the longest names cost four more, by mail five.
 
 #[path = "common/allocations.rs"]
 mod allocations;
@@ -196,9 +197,10 @@ impl Pair {
         Self { shards: [shard(0), shard(1)], router, conns: 0 }
     }
 
-    /// The first user from `a` on whose home is `shard`.
-    fn user_on(&self, shard: u16, a: char) -> UserName {
-        let mut names = (0..).map(|n| UserName::new(&format!("{a}{n}")).expect("a name"));
+    /// The first user from `a` on whose home is `shard`, with a name of `size` bytes.
+    fn user_on(&self, shard: u16, a: char, size: usize) -> UserName {
+        let digits = size - 1;
+        let mut names = (0..).map(|n| UserName::new(&format!("{a}{n:0>digits$}")).expect("a name"));
         names.find(|name| self.router.home_of_user(name).0 == shard).expect("each shard has some")
     }
 
@@ -255,16 +257,21 @@ const COUNTED: usize = 1000;
 /// For what still grows now and then: tables, queues, a chunk of remembered ids (allocations in all that are counted).
 const GROWTH: usize = 24;
 
-/// What one message costs on its way, with sessions in these encodings.
-fn cost(homes: [u16; 2], sender: Encoding, receivers: &[Encoding]) -> usize {
+/// The sizes of names and ids (bytes): what lies in place, an id as many clients make them, and the longest there are.
+const SHORT: [usize; 2] = [10, 4];
+const UUID: [usize; 2] = [10, 36];
+const LONGEST: [usize; 2] = [64, 64];
+
+/// What one message costs on its way, with sessions in these encodings; names are padded to `name` bytes, ids to `id`.
+fn cost(homes: [u16; 2], sender: Encoding, receivers: &[Encoding], [name, id]: [usize; 2]) -> usize {
     let mut pair = Pair::new();
     // The conversation is at home with the first name, the receiver's.
-    let [to, from] = [pair.user_on(homes[0], 'a'), pair.user_on(homes[1], 'b')];
+    let [to, from] = [pair.user_on(homes[0], 'a', name), pair.user_on(homes[1], 'b', name)];
     let session = pair.sign_in(&from, sender);
     for encoding in receivers {
         pair.sign_in(&to, *encoding);
     }
-    let command = |n: usize| message(sender, to.as_str(), FLAT, &n.to_string());
+    let command = |n: usize| message(sender, to.as_str(), FLAT, &format!("{n:0>id$}"));
     let commands: Vec<_> = (0..WARM + COUNTED).map(command).collect();
     let (warm, counted) = commands.split_at(WARM);
     warm.iter().for_each(|bytes| pair.say(session, bytes, sender));
@@ -286,7 +293,12 @@ fn the_whole_way_costs_three_more() {
         (json, &[proto], 2),
         (proto, &[proto, json, proto], 2),
     ] {
-        assert_eq!(cost([0, 0], sender, receivers), frames + 3, "{sender:?} to {receivers:?}, on one shard");
-        assert_eq!(cost([0, 1], sender, receivers), frames + 4, "{sender:?} to {receivers:?}, by mail");
+        for sizes in [SHORT, UUID] {
+            let who = format!("{sender:?} to {receivers:?}, names and ids of {sizes:?} bytes");
+            assert_eq!(cost([0, 0], sender, receivers, sizes), frames + 3, "{who}, on one shard");
+            assert_eq!(cost([0, 1], sender, receivers, sizes), frames + 4, "{who}, by mail");
+        }
+        let costs = [[0, 0], [0, 1]].map(|homes| cost(homes, sender, receivers, LONGEST));
+        assert_eq!(costs, [frames + 3 + 4, frames + 4 + 5], "{sender:?} to {receivers:?}, longest names");
     }
 }

@@ -40,7 +40,7 @@ const HOUSE: &[(&str, &[&str], &[&str])] = &[
         &["durability", "frame::ENCODINGS", "ids", "limits"],
         &["buffa", "compact_str", "data_encoding", "itoa", "memchr", "serde", "serde_json", "simdutf8"],
     ),
-    ("log", &["durability", "ids", "limits", "wire"], &["compact_str", "hashbrown"]),
+    ("log", &["durability", "ids", "limits", "wire"], &["hashbrown"]),
     ("view", &["ids", "limits", "log", "slab", "wire"], &["compact_str", "hashbrown"]),
     (
         "chat",
@@ -59,7 +59,7 @@ const HOUSE: &[(&str, &[&str], &[&str])] = &[
             "view",
             "wire",
         ],
-        &["compact_str", "hashbrown", "siphasher"],
+        &["hashbrown", "siphasher"],
     ),
     (
         "net",

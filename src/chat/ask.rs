@@ -1,9 +1,8 @@
 //! What a session asks of a conversation, on its way to the conversation's home. Knows no encoding.
 
-use crate::ids::{ConversationId, SessionId, UserName};
+use crate::ids::{CommandId, ConversationId, SessionId, UserName};
 use crate::view::Range;
 use crate::wire::{Encoding, PayloadKind, Target};
-use compact_str::CompactString;
 use std::borrow::Cow;
 
 /// Who asks, and how the answer finds back.
@@ -16,7 +15,7 @@ pub struct Origin {
     /// Its user.
     pub user: UserName,
     /// The command's `id`, repeated in the answer.
-    pub id: Option<CompactString>,
+    pub id: Option<CommandId>,
 }
 
 /// A command for a conversation: borrowed where it was decoded, owned once it is mailed or has to wait.

@@ -6,12 +6,11 @@ use super::mail::Mail;
 use super::{Effects, Rules, topic};
 use crate::clock::Now;
 use crate::frame::Class;
-use crate::ids::{ConversationId, GroupName, Parties, SessionId, UserName};
+use crate::ids::{CommandId, ConversationId, GroupName, Parties, SessionId, UserName};
 use crate::limits::{HISTORY_ENVELOPE, HISTORY_PAGE, HISTORY_PAGE_MAX};
 use crate::metrics::Counter;
 use crate::view::Range;
 use crate::wire::{Command, ErrorCode, Event, Payload, Request, Target};
-use compact_str::CompactString;
 use std::borrow::Cow;
 
 const TOO_LARGE: Refusal = Refusal(ErrorCode::TooLarge, "the message is over message.size_limit");
@@ -25,7 +24,7 @@ impl Rules {
     pub fn command<E: Effects>(&mut self, session: SessionId, request: Request<'_>, now: Now, fx: &mut E) {
         let Some(asking) = self.people.session(session) else { return };
         let Some(user) = self.people.user(asking.user) else { return };
-        let id = request.id.map(CompactString::from);
+        let id = request.id.as_deref().and_then(CommandId::new);
         let origin = Origin { session, encoding: asking.encoding, user: user.name.clone(), id };
         fx.count(command_counter(&request.command));
         match request.command {

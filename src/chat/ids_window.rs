@@ -199,6 +199,7 @@ fn at(ring: &VecDeque<Vec<Remembered>>, start: usize, first: u32, number: u32) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::CommandId;
     use crate::wire::Target;
 
     fn window(entries: usize, ms: u64) -> IdWindow {
@@ -214,7 +215,7 @@ mod tests {
             time: Millis(time),
             from,
             target: Target::User(to),
-            id: Some(id.into()),
+            id: CommandId::new(id),
             kind: PayloadKind::Json,
             bytes: b"1"[..].into(),
         }

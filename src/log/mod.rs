@@ -7,9 +7,8 @@ pub mod memory;
 pub use memory::MemoryLog;
 
 pub use crate::durability::Durability;
-use crate::ids::{ConversationId, GroupName, Millis, PartitionId, Seq, UserName};
+use crate::ids::{CommandId, ConversationId, GroupName, Millis, PartitionId, Seq, UserName};
 use crate::wire::{PayloadKind, Target};
-use compact_str::CompactString;
 use std::sync::Arc;
 
 /// Names one append until its outcome is known.
@@ -37,7 +36,7 @@ pub struct MessageRecord {
     /// A user or a group, never everyone.
     pub target: Target,
     /// The sender's idempotency key.
-    pub id: Option<CompactString>,
+    pub id: Option<CommandId>,
     pub kind: PayloadKind,
     pub bytes: Box<[u8]>,
 }

@@ -59,7 +59,7 @@ impl Truth {
                 let head = self.head.entry(conversation.clone()).or_default();
                 assert_eq!(message.prev.0, *head, "{conversation} {seq} names the one before it");
                 *head = seq;
-                if let Some(id) = &message.id {
+                if let Some(id) = message.id.as_deref() {
                     let key = (message.from.to_string(), conversation.clone(), id.to_string());
                     assert_eq!(self.ids.insert(key, seq), None, "{conversation} stores id {id} twice");
                 }

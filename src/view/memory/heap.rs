@@ -1,7 +1,7 @@
 //! Messages packed one behind the other in segments: writing one is a copy, forgetting the oldest frees a whole segment.
 //! Knows no index and no conversation's tail.
 
-use crate::ids::{ConversationId, GroupName, Millis, Seq, UserName};
+use crate::ids::{CommandId, ConversationId, GroupName, Millis, Seq, UserName};
 use crate::log::MessageRecord;
 use crate::slab::Key;
 use crate::wire::{Payload, PayloadKind, Target, size};
@@ -205,7 +205,7 @@ impl<'a> Packed<'a> {
                 0 => Target::User(UserName::new(target).ok()?),
                 _ => Target::Group(GroupName::new(target).ok()?),
             },
-            id: (!id.is_empty()).then(|| id.into()),
+            id: CommandId::new(id),
             kind: self.kind(),
             bytes: content.into(),
         })
@@ -226,7 +226,7 @@ mod tests {
             Target::Everyone => unreachable!("never stored"),
         };
         let (seq, prev, time) = (Seq((1 << 53) - 1), Seq(5), Millis(99));
-        let id = id.map(Into::into);
+        let id = id.and_then(CommandId::new);
         MessageRecord { conversation, seq, prev, time, from, target, id, kind, bytes: bytes.into() }
     }
 

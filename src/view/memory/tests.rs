@@ -1,5 +1,5 @@
 use super::*;
-use crate::ids::Millis;
+use crate::ids::{CommandId, Millis};
 use crate::limits::HISTORY_ENVELOPE;
 use crate::wire::size::message_max;
 use crate::wire::{Encoding, Event, Payload, PayloadKind, StoredMessage, Target};
@@ -84,7 +84,7 @@ fn a_page_fits_its_bytes_in_every_encoding() {
         let mut view = MemoryView::new(1 << 20);
         for seq in 1..=50 {
             let Record::Message(message) = message("b", seq, seq - 1, "") else { unreachable!("it is one") };
-            let (id, bytes) = (Some("i".repeat(64).as_str().into()), bytes.into());
+            let (id, bytes) = (CommandId::new(&"i".repeat(64)), bytes.into());
             let message = MessageRecord { id, kind, bytes, ..(*message).clone() };
             view.apply(Position(seq), &Record::Message(Arc::new(message)));
         }

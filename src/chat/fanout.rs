@@ -2,6 +2,7 @@
 
 use super::job::{Except, Job, Sweep, UNNUMBERED};
 use super::locals::{LocalGroup, Locals};
+use super::people::People;
 use super::{Effects, Rules};
 use crate::frame::{Class, Frame, Frames, Topic};
 use crate::ids::{GroupName, Seq, SessionId, UserName};
@@ -55,11 +56,18 @@ impl Fan {
         }
     }
 
-    fn push<E: Effects>(&mut self, key: Key, local: &mut LocalGroup, mut job: Job, fx: &mut E) {
+    fn push<E: Effects>(
+        &mut self,
+        key: Key,
+        local: &mut LocalGroup,
+        people: &mut People,
+        mut job: Job,
+        fx: &mut E,
+    ) {
         job.end = local.places.len() as u32;
         if local.jobs.is_empty() {
             if job.end <= self.slice_left {
-                self.slice_left -= job.run(&local.places, self.slice_left, fx);
+                self.slice_left -= job.run(&local.places, people, self.slice_left, fx);
                 debug_assert!(job.is_done(), "there were no more places than sends");
                 return;
             }
@@ -86,6 +94,7 @@ impl Fan {
     fn run_group<E: Effects>(
         &mut self,
         locals: &mut Locals,
+        people: &mut People,
         key: Key,
         budget: u32,
         fx: &mut E,
@@ -97,7 +106,7 @@ impl Fan {
                 local.lost = false;
                 (0..local.taken).for_each(|_| fx.count(Counter::Resyncs));
             }
-            sent += job.run(&local.places, budget - sent, fx);
+            sent += job.run(&local.places, people, budget - sent, fx);
             if !job.is_done() {
                 // Vacant places cost as well: a slice ends after so many of them.
                 sent = budget;
@@ -159,7 +168,7 @@ impl Rules {
             return;
         };
         if let Some(local) = self.locals.groups.get_mut(key) {
-            self.fan.push(key, local, job, fx);
+            self.fan.push(key, local, &mut self.people, job, fx);
         }
     }
 
@@ -195,7 +204,7 @@ impl Rules {
             self.fan.rotation.pop_front();
             let budget = left.min(FANOUT_QUANTUM);
             let (sent, more) = match work {
-                Work::Group(key) => self.fan.run_group(&mut self.locals, key, budget, fx),
+                Work::Group(key) => self.fan.run_group(&mut self.locals, &mut self.people, key, budget, fx),
                 Work::Broadcast => self.run_broadcast(budget, fx),
                 Work::Missed => self.run_missed(budget, fx),
             };
@@ -210,7 +219,7 @@ impl Rules {
 
     fn run_broadcast<E: Effects>(&mut self, budget: u32, fx: &mut E) -> (u32, bool) {
         let Some(sweep) = &mut self.fan.broadcast else { return (0, false) };
-        let sent = sweep.run(&self.people, budget, fx);
+        let sent = sweep.run(&mut self.people, budget, fx);
         if sweep.cursor < sweep.end {
             return (sent.max(1), true);
         }
@@ -221,7 +230,7 @@ impl Rules {
 
     fn run_missed<E: Effects>(&mut self, budget: u32, fx: &mut E) -> (u32, bool) {
         let Some(sweep) = &mut self.fan.missed else { return (0, false) };
-        let sent = sweep.run(&self.people, budget, fx);
+        let sent = sweep.run(&mut self.people, budget, fx);
         (0..sent).for_each(|_| fx.count(Counter::Resyncs));
         if sweep.cursor < sweep.end {
             return (sent.max(1), true);

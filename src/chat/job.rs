@@ -3,7 +3,7 @@
 use super::Effects;
 use super::locals::Place;
 use super::people::People;
-use super::send::send_own;
+use super::send::{send_in, send_own};
 use crate::frame::{Class, Frame, Frames};
 use crate::ids::{ConnId, Seq};
 use crate::limits::FANOUT_VISITS;
@@ -44,7 +44,13 @@ impl Job {
     }
 
     /// Makes up to `budget` sends; tells how many it made.
-    pub(super) fn run<E: Effects>(&mut self, places: &[Place], budget: u32, fx: &mut E) -> u32 {
+    pub(super) fn run<E: Effects>(
+        &mut self,
+        places: &[Place],
+        people: &mut People,
+        budget: u32,
+        fx: &mut E,
+    ) -> u32 {
         if let Some((conn, ack)) = self.ack.take() {
             fx.send(conn, &ack, Class::Reply);
         }
@@ -61,8 +67,9 @@ impl Job {
             if place.since >= self.seq || left_out {
                 continue;
             }
-            let delivered = send_own(place.conn, place.encoding, &self.frames, self.class, fx);
-            if delivered && self.class == Class::Stored {
+            if !send_in(place.conn, place.encoding, &self.frames, self.class, fx) {
+                people.unencoded(place.user, place.conn, self.class, fx);
+            } else if self.class == Class::Stored {
                 fx.count(Counter::Delivered);
             }
             sent += 1;
@@ -92,14 +99,14 @@ pub(super) struct Sweep {
 
 impl Sweep {
     /// Makes up to `budget` sends; tells how many it made.
-    pub(super) fn run<E: Effects>(&mut self, people: &People, budget: u32, fx: &mut E) -> u32 {
+    pub(super) fn run<E: Effects>(&mut self, people: &mut People, budget: u32, fx: &mut E) -> u32 {
         let visits_end = self.end.min(self.cursor.saturating_add(budget.saturating_mul(FANOUT_VISITS)));
         let mut sent = 0;
         while self.cursor < visits_end && sent < budget {
-            let at = people.sessions.at(self.cursor);
+            let session = people.sessions.at_mut(self.cursor);
             self.cursor += 1;
-            if let Some((_, session)) = at.filter(|(_, session)| Some(session.conn) != self.except) {
-                send_own(session.conn, session.encoding, &self.frames, self.class, fx);
+            if let Some(session) = session.filter(|session| Some(session.conn) != self.except) {
+                send_own(session, &self.frames, self.class, fx);
                 sent += 1;
             }
         }

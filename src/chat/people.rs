@@ -48,6 +48,8 @@ pub(super) struct Session {
     pub(super) broadcast: bool,
     /// Whether `expiring` was sent.
     pub(super) warned: bool,
+    /// Whether it was told to read what was written before its encoding was spoken.
+    pub(super) told_late: bool,
 }
 
 /// What only sessions with groups have.
@@ -190,6 +192,7 @@ impl People {
             encoding,
             broadcast: false,
             warned: false,
+            told_late: false,
         };
         let key = self.sessions.insert(session);
         if let Some(user) = self.users.at_mut(user) {
@@ -252,7 +255,7 @@ impl People {
 
     /// Sends to every session of a user except the one on `except`; tells how many got it.
     pub(super) fn send<E: Effects>(
-        &self,
+        &mut self,
         user: &UserName,
         except: Option<ConnId>,
         frames: &Frames,
@@ -260,9 +263,12 @@ impl People {
         fx: &mut E,
     ) -> u32 {
         let Some(slot) = self.find(user) else { return 0 };
-        let mut sent = 0;
-        for (_, session) in self.sessions_of(slot).filter(|(_, session)| Some(session.conn) != except) {
-            sent += u32::from(send_own(session.conn, session.encoding, frames, class, fx));
+        let (mut sent, mut at) = (0, self.user(slot).map_or(NONE, |user| user.first));
+        while let Some(session) = self.sessions.at_mut(at) {
+            at = session.next;
+            if Some(session.conn) != except {
+                sent += u32::from(send_own(session, frames, class, fx));
+            }
         }
         sent
     }

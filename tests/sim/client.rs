@@ -1,7 +1,7 @@
 //! One session as its client sees it. Checks every frame it gets.
 
 use crate::truth::{Name, Truth};
-use longwire::ids::{ConversationId, Parties, SessionId};
+use longwire::ids::{ConversationId, GroupName, Parties, SessionId};
 use longwire::wire::Encoding;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
@@ -21,6 +21,9 @@ pub(crate) struct Seen {
     pub(crate) resyncs: u32,
     pub(crate) other: u32,
     pub(crate) unencoded: u32,
+    /// Messages that reached a shard without the encoding of someone they were for.
+    pub(crate) late_private: u32,
+    pub(crate) late_group: u32,
 }
 
 impl Seen {
@@ -59,6 +62,11 @@ pub(crate) struct Client {
     pub(crate) resyncs: u32,
     /// `resyncs` must come to be more than this.
     pub(crate) owed_after: Option<u32>,
+    /// How much was committed when it signed in.
+    pub(crate) came_at: u64,
+    /// What was written before its encoding was spoken; a group's, with its place in the order of commits, is for those
+    /// who stay. All of it was stored before the client came, so that one `resync` tells of it, whenever that comes.
+    late: Vec<Option<(GroupName, u64)>>,
 }
 
 fn name(event: &Value) -> Name {
@@ -67,7 +75,13 @@ fn name(event: &Value) -> Name {
 }
 
 impl Client {
-    pub(crate) fn new(user: &str, session: SessionId, encoding: Encoding, known_after: Vec<u64>) -> Self {
+    pub(crate) fn new(
+        user: &str,
+        session: SessionId,
+        encoding: Encoding,
+        known_after: Vec<u64>,
+        came_at: u64,
+    ) -> Self {
         Self {
             user: user.to_owned(),
             session,
@@ -81,7 +95,22 @@ impl Client {
             acked: HashSet::new(),
             resyncs: 0,
             owed_after: None,
+            came_at,
+            late: Vec::new(),
         }
+    }
+
+    /// A message for it was written before its encoding was spoken: a private one, or a group's.
+    pub(crate) fn came_late(&mut self, group: Option<(GroupName, u64)>) {
+        self.late.push(group);
+    }
+
+    pub(crate) fn is_told_of_the_late(&self, truth: &Truth) -> bool {
+        let mut late = self.late.iter().map(|group| group.as_ref());
+        let owed = late.any(|group| {
+            group.is_none_or(|(group, order)| truth.stayed_member(group.as_str(), &self.user, *order))
+        });
+        !owed || self.resyncs > 0
     }
 
     /// One frame from the server.

@@ -17,16 +17,26 @@ fn seeds() -> std::ops::Range<u64> {
     match (number("LONGWIRE_SEED"), number("LONGWIRE_LONG")) {
         (Some(seed), _) => seed..seed + 1,
         (None, Some(long)) if long > 0 => 0..2000,
-        _ => 0..12,
+        _ => 0..24,
     }
 }
 
-fn run(shards: u16, size: Size) {
+/// Tells how many messages came too late for an encoding: private ones, and groups'.
+fn run(shards: u16, size: Size) -> [u32; 2] {
+    let mut late = [0; 2];
     for seed in seeds() {
         eprintln!("shards {shards}, LONGWIRE_SEED={seed}");
         let seen = World::new(shards, seed, size).run();
         eprintln!("{seen:?}");
+        assert!(seen.unencoded >= seen.late_private, "each of them is noticed: {seen:?}");
+        late = [late[0] + seen.late_private, late[1] + seen.late_group];
     }
+    late
+}
+
+/// What is rare must have happened in some run; a single seed promises nothing.
+fn assert_some_came_late(late: [u32; 2]) {
+    assert!(seeds().count() == 1 || late.iter().all(|times| *times > 0), "private and group: {late:?}");
 }
 
 #[test]
@@ -36,10 +46,10 @@ fn one_shard_keeps_its_promises() {
 
 #[test]
 fn three_shards_keep_their_promises() {
-    run(3, Size::SMALL);
+    assert_some_came_late(run(3, Size::SMALL));
 }
 
 #[test]
 fn seven_shards_keep_their_promises() {
-    run(7, Size::LARGE);
+    assert_some_came_late(run(7, Size::LARGE));
 }

@@ -28,7 +28,8 @@ pub(crate) struct Truth {
     ids: HashMap<(String, ConversationId, String), u64>,
     /// Joins and leaves by group and user, with their place in the order of commits.
     changes: HashMap<(String, String), Vec<(u64, bool)>>,
-    order: u64,
+    /// How much was committed.
+    pub(crate) order: u64,
     /// Commits since the world last looked.
     pub(crate) fresh: Vec<Name>,
 }

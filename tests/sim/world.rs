@@ -7,7 +7,7 @@ use crate::truth::{Name, Shared, Truth};
 use longwire::chat::{Config, Mail, Rules};
 use longwire::claims::Claims;
 use longwire::clock::Now;
-use longwire::frame::ENCODINGS;
+use longwire::frame::{ENCODINGS, Frames};
 use longwire::ids::{ConnId, ConversationId, DeviceName, Millis, Parties, ShardId, UserName};
 use longwire::log::Outcome;
 use longwire::route::Router;
@@ -156,12 +156,8 @@ impl World {
     fn lose(&mut self, to: usize, mail: &Mail) {
         let (Mail::Private { frames, .. } | Mail::Group { frames, .. }) = mail else { return };
         let shard = ShardId(to as u16);
-        // Without a frame there was nobody to read it.
-        if let Some(frame) = (0..ENCODINGS).find_map(|n| frames.get(n)) {
-            let scribe = self.scribe.borrow();
-            let (_, event) = scribe.read(frame);
-            let conversation = ConversationId::parse(event["conversation"].as_str().unwrap()).unwrap();
-            self.lost.insert((shard, (conversation, event["seq"].as_u64().unwrap())));
+        if let Some(name) = self.name(frames) {
+            self.lost.insert((shard, name));
         }
         self.rules[to].missed();
         for client in self.clients.iter_mut().filter(|client| client.alive && client.session.shard == shard) {
@@ -169,14 +165,47 @@ impl World {
         }
     }
 
-    /// A message for someone who came after it was written, and in whose encoding it was not: a `resync` is owed.
+    /// Which message it is. Without a frame there was nobody to read it.
+    fn name(&self, frames: &Frames) -> Option<Name> {
+        let scribe = self.scribe.borrow();
+        let (_, event) = scribe.read((0..ENCODINGS).find_map(|n| frames.get(n))?);
+        let conversation = ConversationId::parse(event["conversation"].as_str().unwrap()).unwrap();
+        Some((conversation, event["seq"].as_u64().unwrap()))
+    }
+
+    /// A message for someone who came after it was written, and in whose encoding it was not: a `resync` is owed, one
+    /// for all of them, since they were stored before.
     fn note_unencoded(&mut self, to: usize, mail: &Mail) {
-        let Mail::Private { to: receiver, from, frames, sender, .. } = mail else { return };
-        let names = [receiver, from].map(|user| user.as_ref().map(UserName::as_str));
+        let (Mail::Private { frames, sender, .. } | Mail::Group { frames, sender, .. }) = mail else {
+            return;
+        };
+        let name = match mail {
+            Mail::Group { group, seq, .. } => Some((ConversationId::group(group), seq.0)),
+            _ => self.name(frames),
+        };
+        let truth = self.truth.borrow();
         for client in self.clients.iter_mut().filter(|client| client.alive && client.session != *sender) {
             let here = client.session.shard == ShardId(to as u16);
-            if here && names.contains(&Some(&client.user)) && frames.get(client.encoding.index()).is_none() {
-                client.owed_after = Some(client.resyncs);
+            if !here || frames.get(client.encoding.index()).is_some() {
+                continue;
+            }
+            let order = name.as_ref().map_or(0, |name| truth.messages[name].order);
+            assert!(order <= client.came_at, "what lacks its encoding was stored before it came");
+            match mail {
+                Mail::Private { to, from, .. } => {
+                    let names = [to, from].map(|user| user.as_ref().map(UserName::as_str));
+                    if names.contains(&Some(&client.user)) {
+                        client.came_late(None);
+                        self.seen.late_private += 1;
+                    }
+                }
+                Mail::Group { group, .. } => {
+                    if truth.was_member(group.as_str(), &client.user, order) {
+                        client.came_late(Some((group.clone(), order)));
+                        self.seen.late_group += 1;
+                    }
+                }
+                _ => unreachable!("only messages have frames of which one can lack"),
             }
         }
     }
@@ -278,7 +307,8 @@ impl World {
         let session = self.rules[at].sign_in(conn, encoding, claims, device, None, self.now, host);
         if let Some(session) = session {
             let known_after = host.mailed.clone();
-            self.clients.push(Client::new(&user, session, encoding, known_after));
+            let came_at = self.truth.borrow().order;
+            self.clients.push(Client::new(&user, session, encoding, known_after, came_at));
         } else {
             assert_eq!(host.closed.pop().map(|(conn, _)| conn), Some(conn), "refused and closed");
         }
@@ -433,6 +463,10 @@ impl World {
         for (n, client) in self.clients.iter().enumerate().filter(|(_, client)| client.alive) {
             assert!(client.waiting.is_empty(), "client {n} waits for answers to {:?}", client.waiting);
             assert!(client.owed_after.is_none_or(|before| client.resyncs > before), "client {n} must resync");
+            assert!(
+                client.is_told_of_the_late(&truth),
+                "client {n} must read what came without its encoding"
+            );
         }
     }
 

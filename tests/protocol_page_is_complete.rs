@@ -191,6 +191,9 @@ fn every_setting_exists_and_has_the_default_that_is_told() {
 
 #[test]
 fn limits_that_are_no_settings_are_told() {
+    let kib = |setting| -> Option<u32> { row(setting)?.default.strip_suffix("KiB")?.parse().ok() };
+    let [message, frame] =
+        ["message.size_limit", "websocket.message_size_limit"].map(|name| kib(name).expect("KiB"));
     let limits: Vec<String> = rows(section("## Limits")).map(|cells| cells[1].to_string()).collect();
     for limit in [
         format!("{JSON_DEPTH_MAX}"),
@@ -199,6 +202,7 @@ fn limits_that_are_no_settings_are_told() {
         format!("{MEMBERS_PAGE} names a page"),
         format!("{} KiB", EARLY_BYTES_MAX / 1024),
         format!("{} KiB", REQUEST_HEAD_MAX / 1024),
+        format!("{} KiB in JSON, {frame} KiB in binary frames", 6 * message + 2),
     ] {
         assert!(limits.contains(&limit), "{limit} is not in {limits:?}");
     }

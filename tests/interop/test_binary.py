@@ -2,7 +2,7 @@
 what no client may send."""
 
 import base64
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import pytest
 
@@ -159,9 +159,36 @@ def test_text_that_grows_in_json_reaches_its_reader_through_a_small_queue():
             for id in ("1", "2"):
                 bob.ask({"type": "message", "to": "alice", "message": content, "kind": "text", "id": id}, "ack", ..., id=id)
                 alice.expect("message", ..., message=content, id=id)
+            # Both are too much for one page in JSON.
             alice.send(type="history", conversation="u:alice:bob")
-            page = alice.expect("history", ...)["messages"]
-            assert [message["message"] for message in page] == [content] * 2
+            page = alice.expect("history", ..., more=True)["messages"]
+            assert [(message["id"], message["message"]) for message in page] == [("2", content)]
+
+
+def test_nothing_is_larger_than_the_page_says():
+    """The longest names, ids and contents, to clients that take no more: 194 KiB in JSON, 64 KiB in binary frames."""
+    most = {"json": 194 * 1024, "proto": 64 * 1024}
+    users = {"alice": '"' * 64, "bob": '"' * 63 + "\\"}
+    conversation = "u:{alice}:{bob}".format(**users)
+    texts = ["\x01" * 32768] * 2 + ["x" * 16384] * 4
+    with Server() as server, ExitStack() as stack:
+        readers = [stack.enter_context(closing(Client(server.url, one, max_size=most[one]))) for one in most]
+        bob = stack.enter_context(closing(Client(server.url, "proto")))
+        for client, user in zip((*readers, bob), ("alice", "alice", "bob"), strict=True):
+            client.sign_in(users[user])
+        for number, text in enumerate(texts):
+            message = {"type": "message", "to": users["alice"], "message": text, "kind": "text"}
+            bob.ask(message | {"id": "\x01" * 63 + chr(number + 1)}, "ack", ..., durability="memory")
+            for reader in readers:
+                reader.expect("message", ..., message=text)
+        for reader in readers:
+            after, pages = 0, []
+            while after is not None:
+                reader.send(type="history", conversation=conversation, after=after, limit=100, id="\x02" * 64)
+                page = reader.expect("history", ...)
+                pages.append(len(page["messages"]))
+                after = page["messages"][-1]["seq"] if page["more"] else None
+            assert pages == [1, 1, 3, 1]
 
 
 def test_text_closes_with_1003(signed_in):

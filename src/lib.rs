@@ -25,6 +25,7 @@ pub mod frame;
 pub mod ids;
 pub mod limits;
 pub mod log;
+pub mod meter;
 pub mod metrics;
 pub mod net;
 pub mod route;

@@ -40,6 +40,17 @@ pub const ANSWER_COST: usize = 512;
 /// The longest reason in a close frame (bytes, RFC 6455 section 5.5).
 pub const CLOSE_REASON_MAX: usize = 123;
 
+/// What was not used of a rate by the second and may be used at once (ms of it).
+pub const RATE_BURST_MS: u32 = 2_000;
+/// Messages that may follow one another into a wait that their sender was told of (number); one more closes with 3013.
+pub const IGNORED_MAX: u32 = 100;
+/// Users of a shard whose rates are known (number): those who did something lately. Past it all start afresh.
+pub const RATED_USERS: usize = 1 << 20;
+/// What `history` and `members`, which read a page, count for in a user's rate (messages).
+pub const COST_OF_PAGE: u32 = 10;
+/// What `joinGroup` and `leaveGroup`, which are told to others, count for in a user's rate (messages).
+pub const COST_OF_MEMBERSHIP: u32 = 5;
+
 /// Frames copied together into one send at most (bytes); a larger single frame is sent as it is.
 pub const COALESCE_MAX: usize = 64 * 1024;
 /// What a queued frame costs besides its bytes (bytes): its place in the queue and its allocation. Budgets count it.

@@ -12,6 +12,8 @@ use std::io::{ErrorKind, Write};
 use std::time::Duration;
 
 const QUEUE: u64 = 64 * 1024;
+/// Without the limits that would end it sooner.
+const ANY_RATE: [(&str, &str); 2] = [("rate.connection_messages", "0"), ("rate.user_messages", "0")];
 /// Far more than all buffers of the kernel and the server hold.
 const FLOOD: usize = 512 * 1024 * 1024;
 /// A write that makes no progress for so long is one that the server does not read.
@@ -65,7 +67,8 @@ fn assert_bounded(server: &TestServer, mut raw: Raw, question: &[u8]) {
 
 #[test]
 fn a_flood_of_pings_is_bounded_before_and_after_sign_in() {
-    let server = TestServer::chat(2, &[("client.queue_max_size", "64KiB"), ("client.auth_timeout", "1m")]);
+    let settings = [("client.queue_max_size", "64KiB"), ("client.auth_timeout", "1m")];
+    let server = TestServer::chat(2, &[&settings[..], &ANY_RATE].concat());
     assert_bounded(&server, Raw::upgraded(&server), &frame(PING, &[b'x'; 125]));
     for shard in 0..2 {
         let raw = Raw::sign_in(&server, &server.user_on(shard, 0));
@@ -75,7 +78,8 @@ fn a_flood_of_pings_is_bounded_before_and_after_sign_in() {
 
 #[test]
 fn a_flood_of_commands_is_bounded_before_and_after_sign_in() {
-    let server = TestServer::chat(2, &[("client.queue_max_size", "64KiB"), ("client.auth_timeout", "1m")]);
+    let settings = [("client.queue_max_size", "64KiB"), ("client.auth_timeout", "1m")];
+    let server = TestServer::chat(2, &[&settings[..], &ANY_RATE].concat());
     let command = text(&json!({"type": "ping"}));
     assert_bounded(&server, Raw::upgraded(&server), &command);
     assert_bounded(&server, Raw::sign_in(&server, &server.user_on(0, 0)), &command);
@@ -83,8 +87,8 @@ fn a_flood_of_commands_is_bounded_before_and_after_sign_in() {
 
 #[test]
 fn a_flood_of_messages_is_bounded() {
-    let server =
-        TestServer::chat(2, &[("client.queue_max_size", "64KiB"), ("store.memory_max_bytes", "1MiB")]);
+    let settings = [("client.queue_max_size", "64KiB"), ("store.memory_max_bytes", "1MiB")];
+    let server = TestServer::chat(2, &[&settings[..], &ANY_RATE].concat());
     for (from, to) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
         let receiver = server.user_on(to, 1);
         let mut raw = Raw::sign_in(&server, &server.user_on(from, 0));

@@ -7,7 +7,7 @@
 mod allocations;
 
 use allocations::allocations;
-use longwire::chat::{Config, Effects, Mail, ReadId, Rules};
+use longwire::chat::{Config, Effects, Mail, Rates, ReadId, Rules};
 use longwire::claims::Claims;
 use longwire::clock::Now;
 use longwire::frame::{Class, Frame, Frames};
@@ -181,6 +181,7 @@ impl Pair {
                 active_conversations_max: 10,
                 users_max: 10,
                 message_size_limit: 1000,
+                rates: Rates::default(),
             };
             let core = Core {
                 spoken: [0; Encoding::ALL.len()],

@@ -20,7 +20,10 @@ const PAGES: usize = 200;
 const STALLED: Duration = Duration::from_millis(300);
 
 fn server() -> TestServer {
-    TestServer::chat(usize::from(SHARDS), &[("client.queue_max_size", "64KiB")])
+    TestServer::chat(
+        usize::from(SHARDS),
+        &[("client.queue_max_size", "64KiB"), ("rate.connection_messages", "0")],
+    )
 }
 
 /// Writes all commands before it reads, as far as anybody takes them, and the rest while it reads; returns the answers.

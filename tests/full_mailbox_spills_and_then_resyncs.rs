@@ -1,7 +1,7 @@
 //! When a shard does not drain its mailbox, mail for it waits at its sender, in order and within a bound; typing is
 //! dropped at once, messages only past the bound, and then every session of that shard is told to `resync`.
 
-use longwire::chat::{Config, Effects, Mail, ReadId, Rules};
+use longwire::chat::{Config, Effects, Mail, Rates, ReadId, Rules};
 use longwire::claims::Claims;
 use longwire::clock::Now;
 use longwire::frame::{Class, Frame, Frames, Topic};
@@ -183,6 +183,7 @@ fn missed_mail_makes_every_session_resync_once() {
         active_conversations_max: 10,
         users_max: 1000,
         message_size_limit: 1024,
+        rates: Rates::default(),
     };
     let now = Now { uptime: 0, wall: Millis(1_750_000_000_000) };
     let (mut rules, mut sent) = (Rules::new(config, now), Sent::default());

@@ -2,7 +2,8 @@
 
 use longwire::ids::NAME_MAX;
 use longwire::limits::{
-    EARLY_BYTES_MAX, HISTORY_PAGE, HISTORY_PAGE_MAX, JSON_DEPTH_MAX, MEMBERS_PAGE, REQUEST_HEAD_MAX,
+    COST_OF_MEMBERSHIP, COST_OF_PAGE, EARLY_BYTES_MAX, HISTORY_PAGE, HISTORY_PAGE_MAX, IGNORED_MAX,
+    JSON_DEPTH_MAX, MEMBERS_PAGE, REQUEST_HEAD_MAX,
 };
 use longwire::settings::{ROWS, row};
 use std::collections::{BTreeMap, BTreeSet};
@@ -179,6 +180,9 @@ fn every_setting_exists_and_has_the_default_that_is_told() {
         };
         let end = value.find([')', '|', ';']).unwrap_or(value.len());
         let value = value[..end].split(", and ").next().unwrap_or_default();
+        // A rate also tells of what, and in which time.
+        let end = [" of content", " a second", " an hour"].iter().filter_map(|words| value.find(words)).min();
+        let value = &value[..end.unwrap_or(value.len())];
         assert_eq!(written(value), row.default, "{name}");
         told += 1;
     }
@@ -212,6 +216,9 @@ fn limits_that_are_no_settings_are_told() {
         format!("(default {HISTORY_PAGE}; more is taken as {HISTORY_PAGE_MAX})"),
         format!("the default of {HISTORY_PAGE}"),
         format!("up to {MEMBERS_PAGE} `users`"),
+        format!("`history` and `members` count as {COST_OF_PAGE} messages"),
+        format!("`leaveGroup` as {COST_OF_MEMBERSHIP}."),
+        format!("after {IGNORED_MAX} that were refused in a row"),
     ];
     page.iter().for_each(|said| assert!(PAGE.contains(said), "the page does not say: {said}"));
 }

@@ -2,6 +2,7 @@
 //! found no buffer wait for one, and are not armed again and again.
 
 use longwire::ids::ConnId;
+use longwire::meter::Rate;
 use longwire::metrics::Counter;
 use longwire::net::http::{HttpRules, UpgradeRequest};
 use longwire::net::inbound::Limits;
@@ -66,6 +67,7 @@ impl Desk {
             outbox_budget: 1 << 20,
             outboxes_budget: 1 << 30,
             sign_in: false,
+            rate: Rate::NONE,
         };
         let mut plane = Plane::new(config, vec![ring]);
         let listener = Listener::bind("127.0.0.1:0".parse().expect("an address")).expect("a listener");

@@ -25,6 +25,7 @@ const HOUSE: &[(&str, &[&str], &[&str])] = &[
     ("durability", &[], &[]),
     ("frame", &[], &[]),
     ("slab", &[], &[]),
+    ("meter", &["limits"], &[]),
     ("route", &["ids"], &["siphasher"]),
     ("metrics", &["ids"], &["hdrhistogram"]),
     ("settings", &["ids"], &["clap", "humantime", "strsim", "toml"]),
@@ -52,6 +53,7 @@ const HOUSE: &[(&str, &[&str], &[&str])] = &[
             "ids",
             "limits",
             "log",
+            "meter",
             "metrics::Counter",
             "metrics::Counters",
             "route",
@@ -63,7 +65,7 @@ const HOUSE: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "net",
-        &["frame", "ids", "limits", "metrics", "slab", "wire::CloseCode"],
+        &["frame", "ids", "limits", "meter", "metrics", "slab", "wire::CloseCode"],
         &[
             "httparse",
             "io_uring",
@@ -82,7 +84,7 @@ const HOUSE: &[(&str, &[&str], &[&str])] = &[
 
 /// Modules that do no I/O, wait for nothing and read no clock: design decision "the rules do no I/O".
 const PURE: &[&str] =
-    &["ids", "limits", "claims", "durability", "frame", "slab", "route", "wire", "chat", "metrics"];
+    &["ids", "limits", "claims", "durability", "frame", "slab", "meter", "route", "wire", "chat", "metrics"];
 /// What a pure module may not even name.
 const IMPURE: &[&str] = &[
     "async",

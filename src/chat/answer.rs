@@ -56,6 +56,13 @@ impl Rules {
         self.answer(answer, fx);
     }
 
+    /// Answers whoever asked that it was too fast.
+    pub(super) fn too_fast<E: Effects>(&mut self, origin: &Origin, command: &str, wait: u64, fx: &mut E) {
+        fx.count(Counter::CommandRefused);
+        let id = origin.id.as_deref();
+        self.reply(origin, &Event::too_fast(wait, Some(command), id), fx);
+    }
+
     /// Tells a session that the command just decoded is refused, in the decoder's words.
     pub fn refuse<E: Effects>(
         &mut self,

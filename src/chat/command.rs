@@ -1,5 +1,6 @@
 //! A session's commands: what can be answered here is, the rest goes to the conversation's home. Knows no encoding.
 
+use super::accounts::cost;
 use super::answer::{BUSY, NO_PARTY, Refusal};
 use super::ask::{Ask, Origin, What};
 use super::mail::Mail;
@@ -8,11 +9,14 @@ use crate::clock::Now;
 use crate::frame::Class;
 use crate::ids::{CommandId, ConversationId, GroupName, Parties, SessionId, UserName};
 use crate::limits::{HISTORY_ENVELOPE, HISTORY_PAGE, HISTORY_PAGE_MAX};
+use crate::meter::Verdict;
 use crate::metrics::Counter;
 use crate::view::Range;
-use crate::wire::{Command, ErrorCode, Event, Payload, Request, Target};
+use crate::wire::{CloseCode, Command, ErrorCode, Event, Payload, Request, Target};
 use std::borrow::Cow;
 
+/// Why a connection is closed whose user does not wait.
+const TOO_FAST: &str = "too many messages sent without the wait that was told";
 const TOO_LARGE: Refusal = Refusal(ErrorCode::TooLarge, "the message is over message.size_limit");
 const NO_BROADCAST: Refusal = Refusal(ErrorCode::Forbidden, "messages to everyone are not allowed");
 const MAY_NOT_JOIN: Refusal = Refusal(ErrorCode::Forbidden, "joining this group is not allowed");
@@ -27,6 +31,9 @@ impl Rules {
         let id = request.id.as_deref().and_then(CommandId::new);
         let origin = Origin { session, encoding: asking.encoding, user: user.name.clone(), id };
         fx.count(command_counter(&request.command));
+        if !self.keeps_pace(&origin, &request.command, now, fx) {
+            return;
+        }
         match request.command {
             Command::Message { target, payload } => self.message(origin, target, payload, now, fx),
             Command::JoinGroup { group } => self.join(origin, &group, now, fx),
@@ -52,6 +59,36 @@ impl Rules {
                 self.refused(&origin, "auth", why, fx);
             }
         }
+    }
+
+    /// Whether a user's rate allows one command more. If not, it is answered, or its session closed.
+    fn keeps_pace<E: Effects>(
+        &mut self,
+        origin: &Origin,
+        command: &Command<'_>,
+        now: Now,
+        fx: &mut E,
+    ) -> bool {
+        let rate = &self.config.rates.commands;
+        let (things, bytes) = cost(command);
+        let takes = rate.takes(things, bytes);
+        if takes == 0 {
+            return true;
+        }
+        let verdict = self.accounts.of(&origin.user, now).commands.ask(takes, rate);
+        if verdict == Verdict::Go {
+            return true;
+        }
+        fx.count(Counter::LimitedUser);
+        match verdict {
+            Verdict::Wait(wait) => self.too_fast(origin, command.name(), wait, fx),
+            _ => {
+                if let Some(session) = self.people.session(origin.session) {
+                    fx.close(session.conn, CloseCode::TooMany, TOO_FAST);
+                }
+            }
+        }
+        false
     }
 
     fn message<E: Effects>(

@@ -1,8 +1,22 @@
 //! What the rules are told once. Knows no settings file.
 
 use crate::ids::ShardId;
+use crate::meter::Rate;
 use crate::route::Router;
 use crate::wire;
+
+/// How fast users may go; without any limits unless they are set.
+#[derive(Clone, Copy, Debug)]
+pub struct Rates {
+    /// Commands by their cost, and bytes of content.
+    pub commands: Rate,
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        Self { commands: Rate::NONE }
+    }
+}
 
 /// How one shard's rules behave.
 #[derive(Clone, Debug)]
@@ -37,4 +51,6 @@ pub struct Config {
     pub users_max: usize,
     /// The largest payload (bytes).
     pub message_size_limit: usize,
+    /// How fast a user may go.
+    pub rates: Rates,
 }

@@ -8,6 +8,7 @@
 //! Three invariants: a conversation has one sequencer; an ack implies the durability it names; within a conversation
 //! a session sees strictly growing `seq`.
 
+mod accounts;
 mod answer;
 pub mod ask;
 mod broadcast;
@@ -37,7 +38,7 @@ mod topic;
 
 pub use ask::Origin;
 pub use command::command_counter;
-pub use config::Config;
+pub use config::{Config, Rates};
 pub use effects::{Effects, ReadId};
 pub use mail::{Mail, MailClass};
 
@@ -76,6 +77,7 @@ pub struct Gauges {
 pub struct Rules {
     config: Config,
     people: people::People,
+    accounts: accounts::Accounts,
     locals: locals::Locals,
     fan: fanout::Fan,
     broadcasts: broadcast::Broadcasts,
@@ -95,6 +97,7 @@ impl Rules {
         let fingerprints = config.router.fingerprints();
         Self {
             people: people::People::new(config.shard),
+            accounts: accounts::Accounts::default(),
             locals: locals::Locals::default(),
             fan: fanout::Fan::new(config.fanout_slice.max(1)),
             broadcasts: broadcast::Broadcasts::default(),

@@ -1,6 +1,7 @@
 //! One connection's slot: everything an idle connection costs. Knows no protocol.
 
 use super::inbound::Inbound;
+use crate::meter::{Debt, SECOND_TICK, TICK_MS};
 use std::num::{NonZeroU32, NonZeroU64};
 
 /// Where a connection is in its life.
@@ -87,8 +88,10 @@ pub struct Conn {
     pub slot: u32,
     /// Its outbox, while something is queued or in flight; one more than the index.
     pub outbox: Option<NonZeroU32>,
-    /// Uptime of the last received byte, in units of 64 ms.
+    /// Uptime of the last received byte, in ticks of [`TICK_MS`].
     pub last_received: u32,
+    /// What it owes for what it has sent lately, paid up to then.
+    pub debt: Debt,
     /// Commands handed over whose answers are not queued yet.
     pub owed: u16,
     /// Receives since its close began.
@@ -116,6 +119,7 @@ impl Conn {
             slot,
             outbox: None,
             last_received: 0,
+            debt: Debt::default(),
             owed: 0,
             last_words: 0,
             ring,
@@ -142,15 +146,17 @@ impl Conn {
         self.tag.take().map(|tag| !tag.get())
     }
 
-    /// Notes a sign of life.
+    /// Notes a sign of life, and pays for what came before by the time since then.
     #[inline]
     pub fn heard(&mut self, uptime: u64) {
-        self.last_received = (uptime >> 6) as u32;
+        let tick = (uptime / TICK_MS) as u32;
+        self.debt.pay(tick.wrapping_sub(self.last_received), SECOND_TICK);
+        self.last_received = tick;
     }
 
     /// How long it has been silent (ms).
     pub fn silent_for(&self, uptime: u64) -> u64 {
-        u64::from(((uptime >> 6) as u32).wrapping_sub(self.last_received)) << 6
+        u64::from(((uptime / TICK_MS) as u32).wrapping_sub(self.last_received)) * TICK_MS
     }
 
     /// Forgets what was received and not understood yet; tells how many bytes that were.

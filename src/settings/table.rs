@@ -164,6 +164,15 @@ settings! {
     /// The largest payload of a chat message; a larger one is answered with error 413.
     message_size_limit: Bytes = "message.size_limit", "32KiB", from "1B" to "512MiB";
 
+    /// WebSocket messages, pings and pongs one connection may send a second; beyond it error 429, and 3013 for who does not wait. 0: any number.
+    rate_connection_messages: u32 = "rate.connection_messages", "10000", from "0" to "1000000";
+    /// Bytes of them one connection may send a second. 0: any number.
+    rate_connection_bytes: Bytes = "rate.connection_bytes", "64MiB", from "0B" to "64GiB";
+    /// Messages one user may send a second on all connections, `history` and `members` counting 10, joining and leaving 5; beyond it as above. 0: any number.
+    rate_user_messages: u32 = "rate.user_messages", "20000", from "0" to "1000000";
+    /// Bytes of content one user may send a second on all connections. 0: any number.
+    rate_user_bytes: Bytes = "rate.user_bytes", "128MiB", from "0B" to "64GiB";
+
     /// Whether anyone may create and join groups by name; when not set, only with server.dev.
     group_open: Option<bool> = "group.open", "";
     /// The largest group whose members are told who joins and leaves.

@@ -16,6 +16,7 @@ use crate::net::ring::RingAddress;
 use crate::route::Router;
 use crate::view::View;
 use crate::wire::{CloseCode, Command, DecodeError, Encoding, Event, Expects, Request};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -334,6 +335,26 @@ impl Handler for Chat {
                 self.early_message(net, conn, Err(refused));
             }
         }
+    }
+
+    fn too_fast(&mut self, net: &mut Plane, conn: ConnId, text: bool, payload: &[u8], wait: u64) {
+        let encoding = encoding_of(net, conn);
+        if text != encoding.is_text() {
+            return net.close(conn, CloseCode::Unsupported, "this encoding does not use that kind of frame");
+        }
+        // Read all the same: its sender knows the answer by the command's id.
+        let (command, id) = match encoding.decode(payload) {
+            Ok(request) => (Some(request.command.name().to_owned()), request.id.map(Cow::into_owned)),
+            Err(DecodeError::Refused { command, id, .. }) => (command, id),
+            Err(DecodeError::Malformed) => {
+                return net.close(conn, CloseCode::Invalid, "not a message of this encoding");
+            }
+        };
+        net.counters.count(Counter::CommandRefused);
+        if net.tag(conn).is_some() {
+            net.owes(conn, false);
+        }
+        self.reply(net, conn, &Event::too_fast(wait, command.as_deref(), id.as_deref()));
     }
 }
 

@@ -11,12 +11,13 @@ use super::spoken::Spoken;
 use super::turn;
 use super::world::Io;
 use crate::auth::Verifier;
-use crate::chat::{Config, Rules};
+use crate::chat::{Config, Rates, Rules};
 use crate::clock::Clock;
 use crate::frame::ENCODINGS;
 use crate::ids::ShardId;
 use crate::limits::{RECV_BUFFERS_MAX, RECV_BUFFERS_MIN, RECV_BUFFERS_PER_CORE};
 use crate::log::memory::MemoryLog;
+use crate::meter::Rate;
 use crate::net::capacity::{self, Capacity};
 use crate::net::http::HttpRules;
 use crate::net::inbound::Limits;
@@ -329,6 +330,11 @@ fn plane_config(plan: &Plan) -> PlaneConfig {
         },
         outboxes_budget: settings.client_queues_max_size.get() / plan.cores.len(),
         sign_in: !echo,
+        rate: if echo {
+            Rate::NONE
+        } else {
+            Rate::per_second(settings.rate_connection_messages, settings.rate_connection_bytes.0)
+        },
     }
 }
 
@@ -376,5 +382,6 @@ fn rules_config(plan: &Plan, shard: ShardId, router: Router) -> Config {
         active_conversations_max: share(settings.chat_active_conversations_max),
         users_max: share(settings.chat_users_max),
         message_size_limit: settings.message_size_limit.get(),
+        rates: Rates { commands: Rate::per_second(settings.rate_user_messages, settings.rate_user_bytes.0) },
     }
 }

@@ -113,3 +113,11 @@ pub enum Event<'a> {
         retry_after: Option<u64>,
     },
 }
+
+impl<'a> Event<'a> {
+    /// The answer to what came too fast: try again in `wait` ms.
+    pub fn too_fast(wait: u64, command: Option<&'a str>, id: Option<&'a str>) -> Self {
+        let (code, reason) = (ErrorCode::TooMany, "too fast; try again after retryAfter");
+        Self::Error { code, reason, command, id, retry_after: Some(wait) }
+    }
+}

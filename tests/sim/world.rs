@@ -4,7 +4,7 @@ use crate::client::{Client, Seen};
 use crate::host::{Host, may_be_lost};
 use crate::scribe::SharedScribe;
 use crate::truth::{Name, Shared, Truth};
-use longwire::chat::{Config, Mail, Rules};
+use longwire::chat::{Config, Mail, Rates, Rules};
 use longwire::claims::Claims;
 use longwire::clock::Now;
 use longwire::frame::{ENCODINGS, Frames};
@@ -82,6 +82,7 @@ impl World {
             active_conversations_max: 4,
             users_max: 100,
             message_size_limit: 1000,
+            rates: Rates::default(),
         };
         let scribe = SharedScribe::default();
         let host = |shard| Host::new(shard, router.clone(), Rc::clone(&truth), Rc::clone(&scribe));

@@ -1,6 +1,6 @@
 //! A server of some shards in one thread: real rules, log, view and JSON; mail and commits move when a test says so.
 
-use crate::chat::{Config, Effects, Mail, ReadId, Rules};
+use crate::chat::{Config, Effects, Mail, Rates, ReadId, Rules};
 use crate::claims::Claims;
 use crate::clock::Now;
 use crate::frame::{Class, ENCODINGS, Frame, Frames};
@@ -200,6 +200,7 @@ impl World {
                 active_conversations_max: 100,
                 users_max: 100,
                 message_size_limit: 1000,
+                rates: Rates::default(),
             };
             change(&mut config);
             Rules::new(config, now)

@@ -6,6 +6,7 @@ mod accepting;
 mod closing;
 mod moving;
 mod napping;
+mod pacing;
 mod receiving;
 mod relief;
 mod sending;
@@ -24,6 +25,7 @@ use super::ring::{Completion, Op, Ring, RingAddress};
 use crate::frame::Frame;
 use crate::ids::ConnId;
 use crate::limits::{ANSWER_COST, COMMANDS_IN_FLIGHT};
+use crate::meter::Rate;
 use crate::metrics::{Counter, Counters, Histograms};
 use crate::slab::{Key, Slab};
 use std::collections::{HashMap, VecDeque};
@@ -51,6 +53,10 @@ pub trait Handler {
 
     /// A whole message arrived. To stop reading, the handler closes, holds or moves the connection.
     fn message(&mut self, net: &mut Plane, conn: ConnId, text: bool, payload: &[u8]);
+
+    /// A whole message arrived before its connection may send again: it is to wait so many milliseconds. A handler that
+    /// answers says so, and does nothing else with the message.
+    fn too_fast(&mut self, _net: &mut Plane, _conn: ConnId, _text: bool, _payload: &[u8], _wait: u64) {}
 }
 
 /// What happened to connections meanwhile; whoever runs on the plane takes these each turn.
@@ -94,6 +100,8 @@ pub struct PlaneConfig {
     pub outboxes_budget: usize,
     /// Whether the sign-in deadline counts (not for echo).
     pub sign_in: bool,
+    /// How fast one connection may send.
+    pub rate: Rate,
 }
 
 /// One core's data plane.

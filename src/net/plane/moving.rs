@@ -2,6 +2,7 @@
 
 use super::{Conn, Flags, Handler, Notice, Plane, State};
 use crate::ids::ConnId;
+use crate::meter::Debt;
 use crate::metrics::Counter;
 use crate::net::conn::Early;
 use crate::net::inbound::Inbound;
@@ -15,6 +16,7 @@ pub struct Parcel {
     ring: u8,
     slot: u32,
     dialect: u8,
+    debt: Debt,
     inbound: Inbound,
     early: Early,
 }
@@ -84,6 +86,7 @@ impl Plane {
             ring: target as u8,
             slot,
             dialect: conn.dialect,
+            debt: conn.debt,
             inbound: std::mem::take(&mut conn.inbound),
             early: conn.early.take(),
         };
@@ -100,6 +103,7 @@ impl Plane {
         self.assembly += parcel.held_bytes();
         let mut conn = Conn::new(parcel.ring, parcel.slot, State::Open, self.uptime);
         conn.dialect = parcel.dialect;
+        conn.debt = parcel.debt;
         conn.inbound = parcel.inbound;
         conn.early = parcel.early;
         self.conns.insert(conn).into()

@@ -242,7 +242,7 @@ impl Plane {
                 Ok(Some(Received::Close { code, .. })) => Found::Closed(code),
                 Ok(Some(Received::Message { text, payload })) => {
                     if self.conn(id).is_some_and(Conn::is_talking) {
-                        handler.message(self, id, text, payload);
+                        self.offer(handler, id, text, payload);
                     }
                     Found::Message
                 }
@@ -250,12 +250,15 @@ impl Plane {
             };
             match found {
                 Found::Nothing => break Ok(()),
-                Found::Ping(len) => self.pong(id, &control[..len]),
+                Found::Ping(len) if self.may_control(id, len) => self.pong(id, &control[..len]),
+                Found::Pong => {
+                    self.may_control(id, 0);
+                }
                 Found::Closed(code) => {
                     self.peer_closed(id, code);
                     break Ok(());
                 }
-                Found::Pong | Found::Message => {}
+                Found::Ping(_) | Found::Message => {}
             }
             frames += 1;
             // What follows waits for the answers to what came before; without more the connection is not paused for them.

@@ -42,6 +42,10 @@ pub const CLOSE_REASON_MAX: usize = 123;
 
 /// What was not used of a rate by the second and may be used at once (ms of it).
 pub const RATE_BURST_MS: u32 = 2_000;
+/// Upgrades that may come at once, as a part of those that may come in a second (ms of it).
+pub const HANDSHAKE_BURST_MS: u32 = 250;
+/// Clients that are sent away are told to come back after 1 to so many seconds, so that they do not come together again.
+pub const RETRY_SPREAD_S: u64 = 5;
 /// Messages that may follow one another into a wait that their sender was told of (number); one more closes with 3013.
 pub const IGNORED_MAX: u32 = 100;
 /// Users of a shard whose rates are known (number): those who did something lately. Past it all start afresh.
@@ -116,5 +120,6 @@ const _: () = assert!(RECV_BUFFERS_MAX >= RECV_BUFFERS_MIN);
 const _: () = assert!(RING_CQ >= 4096 && RING_CQ >= 2 * RING_SQ);
 const _: () = assert!(COMMANDS_IN_FLIGHT <= u16::MAX as usize);
 const _: () = assert!(HISTORY_PAGE <= HISTORY_PAGE_MAX);
+const _: () = assert!(HANDSHAKE_BURST_MS <= RATE_BURST_MS);
 const _: () = assert!(REQUEST_HEAD_MAX <= EARLY_BYTES_MAX);
 const _: () = assert!(RING_FILL_PERCENT < 100);

@@ -49,6 +49,11 @@ impl Rate {
         }
     }
 
+    /// The same with only so much of it at once (ms), and one thing at least.
+    pub fn with_burst(self, millis: u32) -> Self {
+        Self { burst: self.takes(1, 0).max(millis * 1000), ..self }
+    }
+
     /// So many things an hour, all of them at once if nothing was done in the hour before; 0 for any number.
     pub fn per_hour(things: u32) -> Self {
         let share = (u64::from(HOUR_MS) << FRACTION) / u64::from(things.max(1));

@@ -1,4 +1,5 @@
-//! A connection has its time to sign in and no more: an upgraded one is closed with 3502, others just end.
+//! A connection has its time to sign in and no more: an upgraded one is closed with 3502, others just end; a request
+//! that does not come in its own time is answered with 408.
 
 mod common;
 
@@ -29,5 +30,23 @@ fn a_connection_that_never_signs_in_is_closed() {
     assert_eq!(server.count(Counter::ClosedNeverSignedIn), 3);
     inside.expect_nothing();
     drop((upgraded, busy, slow));
+    server.wait_until("only Alice is left", |server| server.level(Gauge::Connections) == 1);
+}
+
+#[test]
+fn a_request_is_given_its_time_and_no_more() {
+    let server = TestServer::chat(1, &[("client.head_timeout", "50ms")]);
+    let mut upgraded = Raw::upgraded(&server);
+    let (mut silent, mut half) = (Raw::over(server.tcp()), Raw::over(server.tcp()));
+    half.write(&UPGRADE.as_bytes()[..40]);
+    for raw in [&mut silent, &mut half] {
+        let head = raw.expect_head();
+        assert!(head.starts_with("HTTP/1.1 408 "), "{head}");
+    }
+    assert_eq!(server.count(Counter::HeadTimeouts), 2);
+    // Who has made a request has the rest of the time to sign in.
+    upgraded.write(&auth("alice"));
+    assert_eq!(upgraded.expect_event()["type"], "authenticated");
+    drop((silent, half));
     server.wait_until("only Alice is left", |server| server.level(Gauge::Connections) == 1);
 }

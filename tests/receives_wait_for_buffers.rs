@@ -68,6 +68,8 @@ impl Desk {
             outboxes_budget: 1 << 30,
             sign_in: false,
             rate: Rate::NONE,
+            handshakes: 0,
+            head_timeout: 60_000,
         };
         let mut plane = Plane::new(config, vec![ring]);
         let listener = Listener::bind("127.0.0.1:0".parse().expect("an address")).expect("a listener");

@@ -42,6 +42,8 @@ counters! {
     HttpAnswered = "connections_http" {} "Requests that were no upgrade, answered in plain HTTP";
     HandedOver = "connections_handed_over" {} "Connections moved to their user's home shard";
     HandOverFailed = "connections_hand_over_failed" {} "Connections that found no place on their home shard";
+    Shed = "connections_shed" {} "Upgrades answered with 503, to come back later, since too many came at a time";
+    HeadTimeouts = "connections_head_timeouts" {} "Connections closed because their request did not come in time";
     Refused = "connections_refused" {} "Connections closed because every table was full";
     ClosedNormal = "connections_closed" { code = "1000" } "Connections closed, by code";
     ClosedAway = "connections_closed" { code = "1001" } "Connections closed, by code";

@@ -150,6 +150,8 @@ settings! {
     client_ping_interval: Duration = "client.ping_interval", "25s", from "10ms" to "1h", flag "heartbeat";
     /// How long a connection may take from accept to signed in; later it is closed with 3502.
     client_auth_timeout: Duration = "client.auth_timeout", "10s", from "10ms" to "10m";
+    /// How long the request that opens a connection may take to come; later it is answered with HTTP 408.
+    client_head_timeout: Duration = "client.head_timeout", "5s", from "10ms" to "10m";
     /// Bytes queued for one slow connection; past it stored messages give way to one `resync`, then it is closed.
     client_queue_max_size: Bytes = "client.queue_max_size", "1MiB", from "4KiB" to "4GiB";
     /// Bytes queued for all slow connections, on all cores together; past it those with the most queued give way, as above.
@@ -164,6 +166,8 @@ settings! {
     /// The largest payload of a chat message; a larger one is answered with error 413.
     message_size_limit: Bytes = "message.size_limit", "32KiB", from "1B" to "512MiB";
 
+    /// Upgrades a second on each core; beyond it HTTP 503 with Retry-After, so that a storm of clients does not slow those who are in. 0: any number.
+    rate_handshakes: u32 = "rate.handshakes", "30000", from "0" to "1000000";
     /// WebSocket messages, pings and pongs one connection may send a second; beyond it error 429, and 3013 for who does not wait. 0: any number.
     rate_connection_messages: u32 = "rate.connection_messages", "10000", from "0" to "1000000";
     /// Bytes of them one connection may send a second. 0: any number.

@@ -330,6 +330,8 @@ fn plane_config(plan: &Plan) -> PlaneConfig {
         },
         outboxes_budget: settings.client_queues_max_size.get() / plan.cores.len(),
         sign_in: !echo,
+        handshakes: if echo { 0 } else { settings.rate_handshakes },
+        head_timeout: millis(settings.client_head_timeout),
         rate: if echo {
             Rate::NONE
         } else {

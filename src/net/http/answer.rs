@@ -27,6 +27,10 @@ pub(super) enum Refusal {
     WebSocketVersion,
     /// More than a request may have.
     HeadTooLong,
+    /// The head did not come in time.
+    Timeout,
+    /// Too many want to connect; after so many seconds there may be room.
+    Busy(u64),
 }
 
 const GREETING: &str = "\
@@ -51,6 +55,8 @@ impl Refusal {
             Self::Method => 405,
             Self::WebSocketVersion => 426,
             Self::HeadTooLong => 431,
+            Self::Timeout => 408,
+            Self::Busy(_) => 503,
         }
     }
 
@@ -61,8 +67,10 @@ impl Refusal {
             403 => "HTTP/1.1 403 Forbidden\r\n",
             404 => "HTTP/1.1 404 Not Found\r\n",
             405 => "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET\r\n",
+            408 => "HTTP/1.1 408 Request Timeout\r\n",
             426 => "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
             431 => "HTTP/1.1 431 Request Header Fields Too Large\r\n",
+            503 => "HTTP/1.1 503 Service Unavailable\r\n",
             _ => "HTTP/1.1 400 Bad Request\r\n",
         }
     }
@@ -84,6 +92,8 @@ impl Refusal {
             Self::Method => "Only GET is understood here.\n",
             Self::WebSocketVersion => "WebSocket version 13 is required.\n",
             Self::HeadTooLong => "The request's header fields are too long.\n",
+            Self::Timeout => "The request did not come in time.\n",
+            Self::Busy(_) => "Too many clients are connecting; try later.\n",
         }
     }
 
@@ -92,6 +102,11 @@ impl Refusal {
         let (opening, body) = (self.opening(), self.body());
         let mut response = String::with_capacity(opening.len() + 128 + body.len());
         response.push_str(opening);
+        if let Self::Busy(seconds) = self {
+            response.push_str("Retry-After: ");
+            response.push_str(&seconds.to_string());
+            response.push_str("\r\n");
+        }
         response.push_str("Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: ");
         response.push_str(&body.len().to_string());
         response.push_str("\r\n\r\n");

@@ -76,6 +76,16 @@ pub fn parse_request(buf: &[u8], rules: &HttpRules) -> Head {
     }
 }
 
+/// The answer to an upgrade that may be granted later: after so many seconds.
+pub fn busy(seconds: u64) -> Vec<u8> {
+    Refusal::Busy(seconds).response()
+}
+
+/// The answer to a request that did not come in time.
+pub fn timeout() -> Vec<u8> {
+    Refusal::Timeout.response()
+}
+
 /// The response that grants an upgrade, in its bytes. It selects no extension.
 pub fn accept(request: &UpgradeRequest) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(256);

@@ -102,6 +102,10 @@ pub struct PlaneConfig {
     pub sign_in: bool,
     /// How fast one connection may send.
     pub rate: Rate,
+    /// Upgrades a second; 0 for any number.
+    pub handshakes: u32,
+    /// From accept to the whole head of a request.
+    pub head_timeout: u64,
 }
 
 /// One core's data plane.
@@ -122,6 +126,9 @@ pub struct Plane {
     accept_stops: bool,
     uptime: u64,
     sign_in_by: VecDeque<(u64, ConnId)>,
+    /// How many of them have been looked at for their request's head.
+    heads_seen: usize,
+    door: pacing::Door,
     closed_by: VecDeque<(u64, ConnId)>,
     sweep: timing::Sweep,
     timer_at: Option<u64>,
@@ -153,6 +160,8 @@ impl Plane {
         let commands = config.outbox_budget / (2 * ANSWER_COST);
         Self {
             commands_max: commands.clamp(1, COMMANDS_IN_FLIGHT) as u16,
+            door: pacing::Door::new(config.handshakes),
+            heads_seen: 0,
             config,
             rings,
             conns: Slab::default(),

@@ -1,15 +1,54 @@
-//! Pacing: how fast one connection may send. Knows no user and no command.
+//! Pacing: how fast one connection may send, and how fast connections may come. Knows no user and no command.
 
 use super::{Handler, Plane};
 use crate::ids::ConnId;
-use crate::meter::Verdict;
+use crate::limits::{HANDSHAKE_BURST_MS, RETRY_SPREAD_S};
+use crate::meter::{Debt, Rate, SECOND_TICK, TICK_MS, Verdict};
 use crate::metrics::Counter;
+use crate::net::http;
 use crate::wire::CloseCode;
 
 /// Why a connection is closed that does not wait as it was told.
 const TOO_FAST: &str = "too many messages sent without the wait that was told";
 
+/// How fast upgrades come to this core: those who are connected are served before more are let in.
+#[derive(Debug)]
+pub(super) struct Door {
+    rate: Rate,
+    debt: Debt,
+    /// When the debt was paid last (ticks of uptime).
+    paid: u32,
+    sent_away: u64,
+}
+
+impl Door {
+    /// A door that lets in so many a second.
+    pub(super) fn new(handshakes: u32) -> Self {
+        let rate = Rate::per_second(handshakes, 0).with_burst(HANDSHAKE_BURST_MS);
+        Self { rate, debt: Debt::default(), paid: 0, sent_away: 0 }
+    }
+
+    /// Lets one in, or tells after how many seconds to come back.
+    fn knock(&mut self, uptime: u64) -> Result<(), u64> {
+        let tick = (uptime / TICK_MS) as u32;
+        self.debt.pay(tick.wrapping_sub(self.paid), SECOND_TICK);
+        self.paid = tick;
+        self.debt.add(self.rate.takes(1, 0), &self.rate).map_err(|_| {
+            self.sent_away += 1;
+            1 + self.sent_away % RETRY_SPREAD_S
+        })
+    }
+}
+
 impl Plane {
+    /// Whether one more may be upgraded now; if not, it is told to come back later.
+    pub(super) fn lets_in(&mut self, id: ConnId) -> bool {
+        let Err(later) = self.door.knock(self.uptime) else { return true };
+        self.counters.count(Counter::Shed);
+        self.answer_http(id, &http::busy(later));
+        false
+    }
+
     /// Hands a message to the handler, or tells it that the message came too fast.
     pub(super) fn offer<H: Handler>(&mut self, handler: &mut H, id: ConnId, text: bool, payload: &[u8]) {
         match self.pace(id, payload.len()) {
@@ -37,5 +76,22 @@ impl Plane {
             self.close(id, CloseCode::TooMany, TOO_FAST);
         }
         verdict
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_door_lets_in_as_many_as_the_rate_and_spreads_the_others() {
+        let mut door = Door::new(1000);
+        let let_in = (0..10_000).filter(|n| door.knock(n / 10).is_ok()).count();
+        // A second's, and a burst.
+        assert!((1000..=1250).contains(&let_in), "{let_in}");
+        let mut later: Vec<u64> = (0..5).filter_map(|_| door.knock(1000).err()).collect();
+        later.sort_unstable();
+        assert_eq!(later, [1, 2, 3, 4, 5]);
+        assert!((0..1_000_000).all(|_| Door::new(0).knock(0).is_ok()));
     }
 }

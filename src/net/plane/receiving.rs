@@ -210,6 +210,9 @@ impl Plane {
                 self.answer_http(id, &response);
             }
             Head::Upgrade { consumed, request } => {
+                if !self.lets_in(id) {
+                    return;
+                }
                 self.counters.count(Counter::Upgraded);
                 self.queue_bytes(id, &http::accept(&request));
                 if let Some(conn) = self.conn_mut(id) {

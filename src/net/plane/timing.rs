@@ -4,6 +4,7 @@ use super::{Flags, Notice, Plane, State};
 use crate::frame::{Class, Topic};
 use crate::ids::ConnId;
 use crate::metrics::Counter;
+use crate::net::http;
 use crate::wire::CloseCode;
 
 /// Slots swept in one turn at most (number): a sweep that is late catches up over several turns.
@@ -39,11 +40,19 @@ impl Plane {
     /// Does what is due; part of each turn.
     pub fn tick(&mut self) {
         let uptime = self.uptime;
+        while let Some((at, id)) = self.next_head() {
+            if at > uptime {
+                break;
+            }
+            self.heads_seen += 1;
+            self.expire_head(id);
+        }
         while let Some(&(at, id)) = self.sign_in_by.front() {
             if at > uptime {
                 break;
             }
             self.sign_in_by.pop_front();
+            self.heads_seen = self.heads_seen.saturating_sub(1);
             self.expire_sign_in(id);
         }
         while let Some(&(at, id)) = self.closed_by.front() {
@@ -61,6 +70,19 @@ impl Plane {
         self.relieve();
         shrink(&mut self.sign_in_by);
         shrink(&mut self.closed_by);
+    }
+
+    /// When the next request's head must have come, and whose. The same queue holds the later deadline for signing in.
+    fn next_head(&self) -> Option<(u64, ConnId)> {
+        let earlier = self.config.sign_in_timeout.checked_sub(self.config.head_timeout)?;
+        self.sign_in_by.get(self.heads_seen).map(|&(at, id)| (at.saturating_sub(earlier), id))
+    }
+
+    fn expire_head(&mut self, id: ConnId) {
+        if self.conn(id).is_some_and(|conn| conn.state == State::Head) {
+            self.counters.count(Counter::HeadTimeouts);
+            self.answer_http(id, &http::timeout());
+        }
     }
 
     fn expire_sign_in(&mut self, id: ConnId) {
@@ -117,7 +139,8 @@ impl Plane {
             let left = self.config.ping_interval.saturating_sub(self.sweep.owed).div_ceil(slots);
             self.sweep.since + left.max(SWEEP_TICK_MIN)
         });
-        [sign_in, close, sweep].into_iter().flatten().min()
+        let head = self.next_head().map(|d| d.0);
+        [sign_in, head, close, sweep].into_iter().flatten().min()
     }
 
     /// Arms the ring's timer for the next deadline, the shard's own included, before a sleep; an earlier one that is

@@ -139,17 +139,29 @@ impl Debt {
         Verdict::Wait(rate.time(owed - half))
     }
 
+    /// How long it takes until one thing more may be done (ms); 0 is now.
+    pub fn wait(self, takes: u32, rate: &Rate) -> u64 {
+        let owed = self.owed().saturating_add(takes);
+        if takes > 0 && owed > rate.burst { rate.time(owed - rate.burst) } else { 0 }
+    }
+
+    /// Notes what was done, even if it came to too much.
+    pub fn charge(&mut self, takes: u32) {
+        self.set(self.owed().saturating_add(takes), self.ignored());
+    }
+
     /// Asks for one thing more; an error is how long it takes until it may be (ms).
     ///
     /// # Errors
     /// When it would come to more than the limit.
     pub fn add(&mut self, takes: u32, rate: &Rate) -> Result<(), u64> {
-        let owed = self.owed().saturating_add(takes);
-        if takes > 0 && owed > rate.burst {
-            return Err(rate.time(owed - rate.burst));
+        match self.wait(takes, rate) {
+            0 => {
+                self.charge(takes);
+                Ok(())
+            }
+            wait => Err(wait),
         }
-        self.set(owed, 0);
-        Ok(())
     }
 }
 

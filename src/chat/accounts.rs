@@ -3,7 +3,7 @@
 use crate::clock::Now;
 use crate::ids::UserName;
 use crate::limits::{COST_OF_MEMBERSHIP, COST_OF_PAGE, RATED_USERS};
-use crate::meter::{Debt, SECOND_TICK, TICK_MS};
+use crate::meter::{Debt, HOUR_TICK, SECOND_TICK, TICK_MS};
 use crate::wire::Command;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::hash::BuildHasher;
@@ -19,6 +19,8 @@ pub(super) struct Account {
     paid: u32,
     /// For commands and their content.
     pub(super) commands: Debt,
+    /// For conversations begun and groups made.
+    pub(super) begun: Debt,
 }
 
 impl Account {
@@ -26,10 +28,11 @@ impl Account {
         let ticks = tick.wrapping_sub(self.paid);
         self.paid = tick;
         self.commands.pay(ticks, SECOND_TICK);
+        self.begun.pay(ticks, HOUR_TICK);
     }
 
     fn is_clear(&self) -> bool {
-        self.commands.is_clear()
+        self.commands.is_clear() && self.begun.is_clear()
     }
 }
 
@@ -55,7 +58,7 @@ impl Accounts {
         if self.table.len() >= self.sweep_at {
             self.sweep(tick);
         }
-        let new = Account { user, paid: tick, commands: Debt::default() };
+        let new = Account { user, paid: tick, commands: Debt::default(), begun: Debt::default() };
         let entry = self.table.entry(user, |account| account.user == user, |account| account.user);
         let account = entry.or_insert(new).into_mut();
         account.pay(tick);

@@ -27,6 +27,13 @@ pub(super) fn refusal<E: Effects>(origin: &Origin, command: &str, refusal: Refus
     Answer { session: origin.session, frame: fx.encode_in(origin.encoding, &error) }
 }
 
+/// An answer for whoever was too fast.
+pub(super) fn too_fast<E: Effects>(origin: &Origin, command: &str, wait: u64, fx: &mut E) -> Answer {
+    fx.count(Counter::CommandRefused);
+    let event = Event::too_fast(wait, Some(command), origin.id.as_deref());
+    Answer { session: origin.session, frame: fx.encode_in(origin.encoding, &event) }
+}
+
 impl Rules {
     /// Brings an answer to its session, on whichever shard.
     pub(super) fn answer<E: Effects>(&mut self, answer: Answer, fx: &mut E) {
@@ -54,13 +61,6 @@ impl Rules {
     pub(super) fn refused<E: Effects>(&mut self, origin: &Origin, command: &str, why: Refusal, fx: &mut E) {
         let answer = refusal(origin, command, why, fx);
         self.answer(answer, fx);
-    }
-
-    /// Answers whoever asked that it was too fast.
-    pub(super) fn too_fast<E: Effects>(&mut self, origin: &Origin, command: &str, wait: u64, fx: &mut E) {
-        fx.count(Counter::CommandRefused);
-        let id = origin.id.as_deref();
-        self.reply(origin, &Event::too_fast(wait, Some(command), id), fx);
     }
 
     /// Tells a session that the command just decoded is refused, in the decoder's words.

@@ -16,6 +16,8 @@ pub struct Origin {
     pub user: UserName,
     /// The command's `id`, repeated in the answer.
     pub id: Option<CommandId>,
+    /// How long its user has to wait before beginning another conversation (ms).
+    pub wait: u32,
 }
 
 /// A command for a conversation: borrowed where it was decoded, owned once it is mailed or has to wait.

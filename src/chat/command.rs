@@ -1,10 +1,10 @@
 //! A session's commands: what can be answered here is, the rest goes to the conversation's home. Knows no encoding.
 
 use super::accounts::cost;
-use super::answer::{BUSY, NO_PARTY, Refusal};
+use super::answer::{BUSY, NO_PARTY, Refusal, too_fast};
 use super::ask::{Ask, Origin, What};
 use super::mail::Mail;
-use super::{Effects, Rules, topic};
+use super::{Effects, Rates, Rules, topic};
 use crate::clock::Now;
 use crate::frame::Class;
 use crate::ids::{CommandId, ConversationId, GroupName, Parties, SessionId, UserName};
@@ -29,9 +29,9 @@ impl Rules {
         let Some(asking) = self.people.session(session) else { return };
         let Some(user) = self.people.user(asking.user) else { return };
         let id = request.id.as_deref().and_then(CommandId::new);
-        let origin = Origin { session, encoding: asking.encoding, user: user.name.clone(), id };
+        let mut origin = Origin { session, encoding: asking.encoding, user: user.name.clone(), id, wait: 0 };
         fx.count(command_counter(&request.command));
-        if !self.keeps_pace(&origin, &request.command, now, fx) {
+        if !self.keeps_pace(&mut origin, &request.command, now, fx) {
             return;
         }
         match request.command {
@@ -61,27 +61,33 @@ impl Rules {
         }
     }
 
-    /// Whether a user's rate allows one command more. If not, it is answered, or its session closed.
+    /// Whether a user's rate allows one command more. If not, it is answered, or its session closed. If so, it is noted how
+    /// long to wait before another conversation, since only that conversation's home knows whether it is a new one.
     fn keeps_pace<E: Effects>(
         &mut self,
-        origin: &Origin,
+        origin: &mut Origin,
         command: &Command<'_>,
         now: Now,
         fx: &mut E,
     ) -> bool {
-        let rate = &self.config.rates.commands;
+        let Rates { commands, begun } = self.config.rates;
         let (things, bytes) = cost(command);
-        let takes = rate.takes(things, bytes);
-        if takes == 0 {
+        let (takes, begins) = (commands.takes(things, bytes), begun.takes(1, 0));
+        if takes == 0 && begins == 0 {
             return true;
         }
-        let verdict = self.accounts.of(&origin.user, now).commands.ask(takes, rate);
+        let account = self.accounts.of(&origin.user, now);
+        let verdict = account.commands.ask(takes, &commands);
         if verdict == Verdict::Go {
+            origin.wait = u32::try_from(account.begun.wait(begins, &begun)).unwrap_or(u32::MAX);
             return true;
         }
         fx.count(Counter::LimitedUser);
         match verdict {
-            Verdict::Wait(wait) => self.too_fast(origin, command.name(), wait, fx),
+            Verdict::Wait(wait) => {
+                let answer = too_fast(origin, command.name(), wait, fx);
+                self.answer(answer, fx);
+            }
             _ => {
                 if let Some(session) = self.people.session(origin.session) {
                     fx.close(session.conn, CloseCode::TooMany, TOO_FAST);

@@ -10,11 +10,13 @@ use crate::wire;
 pub struct Rates {
     /// Commands by their cost, and bytes of content.
     pub commands: Rate,
+    /// Conversations begun and groups made.
+    pub begun: Rate,
 }
 
 impl Default for Rates {
     fn default() -> Self {
-        Self { commands: Rate::NONE }
+        Self { commands: Rate::NONE, begun: Rate::NONE }
     }
 }
 

@@ -62,6 +62,11 @@ impl Conversation {
         (seq, prev)
     }
 
+    /// Whether nothing was ever said in it, nor anyone in it.
+    pub(super) fn is_new(&self) -> bool {
+        self.tail.0 == 0 && !self.trimmed && self.group().is_none_or(|group| group.members.is_empty())
+    }
+
     fn is_idle(&self) -> bool {
         self.stalled.is_none() && self.in_flight == 0
     }

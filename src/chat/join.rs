@@ -2,10 +2,12 @@
 
 use super::answer::{BUSY, Refusal};
 use super::ask::{Origin, What};
+use super::conversation::Conversation;
 use super::group::{Group, Member, Standing};
 use super::mail::{Answer, Mail};
 use super::outcome::{Appended, Pending};
 use super::{Effects, Rules, topic};
+use crate::clock::Now;
 use crate::ids::{GroupName, Seq, UserName};
 use crate::log::{Record, Ticket};
 use crate::metrics::Counter;
@@ -22,8 +24,14 @@ pub(super) struct Change {
 }
 
 impl Rules {
-    pub(super) fn join_group<E: Effects>(&mut self, slot: u32, origin: Origin, fx: &mut E) {
+    pub(super) fn join_group<E: Effects>(&mut self, slot: u32, origin: Origin, now: Now, fx: &mut E) {
         let max = self.config.group_max_members;
+        if self.conversations.at(slot).is_some_and(Conversation::is_new) {
+            if origin.wait > 0 {
+                return self.too_many_begun(&origin, "joinGroup", fx);
+            }
+            self.begun(&origin, now, fx);
+        }
         let Some((committed, tail, group)) = self.group_at(slot) else { return };
         match group.members.get(&origin.user).map(|member| (member.since, member.standing)) {
             Some((since, Standing::In)) => {
@@ -202,10 +210,42 @@ impl Rules {
     /// Refuses a `joinGroup`: the user's home counts it no longer.
     pub(super) fn not_joined<E: Effects>(&mut self, origin: &Origin, why: Refusal, fx: &mut E) {
         let answer = super::answer::refusal(origin, "joinGroup", why, fx);
+        self.join_refused(origin, answer, fx);
+    }
+
+    fn join_refused<E: Effects>(&mut self, origin: &Origin, answer: Answer, fx: &mut E) {
         if origin.session.shard == self.config.shard {
             self.not_joined_here(&origin.user, &answer, fx);
         } else {
             fx.mail(origin.session.shard, Mail::NotJoined { user: origin.user.clone(), answer });
+        }
+    }
+
+    /// Refuses a conversation or group that would be one too many.
+    pub(super) fn too_many_begun<E: Effects>(&mut self, origin: &Origin, command: &str, fx: &mut E) {
+        fx.count(Counter::LimitedBegun);
+        let answer = super::answer::too_fast(origin, command, origin.wait.into(), fx);
+        match command {
+            "joinGroup" => self.join_refused(origin, answer, fx),
+            _ => self.answer(answer, fx),
+        }
+    }
+
+    /// A user has begun a conversation or made a group: the user's home counts it. Where many are under way at a time it learns
+    /// of them late and lets too many through, which then are waited for all the longer.
+    pub(super) fn begun<E: Effects>(&mut self, origin: &Origin, now: Now, fx: &mut E) {
+        if origin.session.shard == self.config.shard {
+            self.begun_here(&origin.user, now);
+        } else {
+            fx.mail(origin.session.shard, Mail::Begun { user: origin.user.clone() });
+        }
+    }
+
+    /// A user of this shard has begun a conversation.
+    pub(super) fn begun_here(&mut self, user: &UserName, now: Now) {
+        let takes = self.config.rates.begun.takes(1, 0);
+        if takes > 0 {
+            self.accounts.of(user, now).begun.charge(takes);
         }
     }
 

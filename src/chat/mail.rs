@@ -110,6 +110,11 @@ pub enum Mail {
         /// For the session that asked.
         answer: Answer,
     },
+    /// A user of this shard has begun a conversation or made a group. Kept: lost, the user could begin one more.
+    Begun {
+        /// The user.
+        user: UserName,
+    },
     /// A user of this shard has left a group. Kept: lost, the user would go on getting its messages until `leaveGroup`.
     Left {
         /// The group.
@@ -156,6 +161,7 @@ impl Mail {
             | Self::Frame(_)
             | Self::Joined { .. }
             | Self::NotJoined { .. }
+            | Self::Begun { .. }
             | Self::Left { .. }
             | Self::Interest { .. }
             | Self::Broadcast(_)

@@ -137,6 +137,7 @@ impl Rules {
                 self.tell_interest(&group, online, true, fx);
             }
             Mail::NotJoined { user, answer } => self.not_joined_here(&user, &answer, fx),
+            Mail::Begun { user } => self.begun_here(&user, now),
             Mail::Left { group, user, answer } => self.left_here(&group, &user, answer.as_ref(), fx),
             Mail::Interest { group, online, answers_join } => {
                 self.interests.told(&group, from, online, answers_join);

@@ -141,7 +141,7 @@ impl Rules {
                     self.ids.resolve(entry, State::Gone);
                 }
                 let (user, id) = (record.from.clone(), record.id.clone());
-                self.refused(&Origin { session: sender, encoding, user, id }, "message", why, fx);
+                self.refused(&Origin { session: sender, encoding, user, id, wait: 0 }, "message", why, fx);
                 waiters.iter().for_each(|waiter| self.refused(waiter, "message", why, fx));
                 Unresolved::Message { record, sender }
             }

@@ -57,7 +57,7 @@ impl Rules {
             What::Message { target, kind, bytes } => {
                 self.sequence(slot, origin, conversation, Content { target, kind, bytes }, now, fx);
             }
-            What::Join => self.join_group(slot, origin, fx),
+            What::Join => self.join_group(slot, origin, now, fx),
             What::Leave => self.leave_group(slot, origin, fx),
             What::Members { after } => self.list_members(slot, &origin, after.as_ref(), fx),
             What::Typing { target } => self.typing_in_group(slot, &origin, &target, fx),
@@ -93,6 +93,12 @@ impl Rules {
                 }
             }
         }
+        if self.conversations.at(slot).is_some_and(Conversation::is_new) {
+            if origin.wait > 0 {
+                return self.too_many_begun(&origin, "message", fx);
+            }
+            self.begun(&origin, now, fx);
+        }
         self.append(slot, origin, conversation, content, print, now, fx);
     }
 
@@ -109,7 +115,7 @@ impl Rules {
     ) {
         let Some(at) = self.conversations.at_mut(slot) else { return };
         let (seq, prev) = at.next();
-        let Origin { session, encoding, user, id } = origin;
+        let Origin { session, encoding, user, id, wait } = origin;
         let record = Arc::new(MessageRecord {
             conversation,
             seq,
@@ -123,7 +129,7 @@ impl Rules {
         });
         let Ok(ticket) = fx.append(at.partition, Record::Message(Arc::clone(&record))) else {
             let MessageRecord { from, id, .. } = &*record;
-            let origin = Origin { session, encoding, user: from.clone(), id: id.clone() };
+            let origin = Origin { session, encoding, user: from.clone(), id: id.clone(), wait };
             return self.refused(&origin, "message", BUSY, fx);
         };
         fx.count(Counter::Appended);

@@ -97,6 +97,7 @@ counters! {
     CommandRefused = "commands_refused" {} "Commands answered with an error";
     LimitedConnection = "rate_limited" { by = "connection" } "What was refused for coming too fast, by whose limit";
     LimitedUser = "rate_limited" { by = "user" } "What was refused for coming too fast, by whose limit";
+    LimitedBegun = "rate_limited" { by = "new" } "What was refused for coming too fast, by whose limit";
     Appended = "log_appended" {} "Records appended to the log";
     Acked = "acks" {} "Acks given to senders";
     Duplicates = "messages_duplicate" {} "Messages recognised by their id and not delivered again";

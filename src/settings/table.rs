@@ -176,6 +176,8 @@ settings! {
     rate_user_messages: u32 = "rate.user_messages", "20000", from "0" to "1000000";
     /// Bytes of content one user may send a second on all connections. 0: any number.
     rate_user_bytes: Bytes = "rate.user_bytes", "128MiB", from "0B" to "64GiB";
+    /// Conversations one user may begin and groups one may make an hour; beyond it error 429. 0: any number.
+    rate_user_new: u32 = "rate.user_new", "10000", from "0" to "1000000";
 
     /// Whether anyone may create and join groups by name; when not set, only with server.dev.
     group_open: Option<bool> = "group.open", "";

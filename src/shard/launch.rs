@@ -384,6 +384,9 @@ fn rules_config(plan: &Plan, shard: ShardId, router: Router) -> Config {
         active_conversations_max: share(settings.chat_active_conversations_max),
         users_max: share(settings.chat_users_max),
         message_size_limit: settings.message_size_limit.get(),
-        rates: Rates { commands: Rate::per_second(settings.rate_user_messages, settings.rate_user_bytes.0) },
+        rates: Rates {
+            commands: Rate::per_second(settings.rate_user_messages, settings.rate_user_bytes.0),
+            begun: Rate::per_hour(settings.rate_user_new),
+        },
     }
 }

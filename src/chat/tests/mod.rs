@@ -4,5 +4,6 @@ mod encodings;
 mod failures;
 mod groups;
 mod private;
+mod rates;
 mod sessions;
 mod world;

@@ -25,6 +25,10 @@ pub const RECV_BUFFER_SIZE: usize = 2048;
 pub const REQUEST_HEAD_MAX: usize = 8192;
 /// Bytes a connection may send before it is signed in, beyond its request head (bytes); more closes with 1009.
 pub const EARLY_BYTES_MAX: usize = 128 * 1024;
+/// A message comes in at most as many frames as the largest one has pieces of this size (bytes); more closes with 1009.
+pub const FRAGMENT_SIZE: usize = 16;
+/// Frames that a message may come in however small the largest one is (number).
+pub const FRAGMENTS_MIN: usize = 64;
 /// Half-received messages of all connections of a shard (bytes); past it the connection that asks for more is closed with 3013.
 pub const ASSEMBLY_BYTES_PER_SHARD: usize = 256 * 1024 * 1024;
 /// How long a closing connection may take to answer the close frame (ms).

@@ -5,6 +5,7 @@ mod common;
 use common::proto::{self, Binary, ask, field};
 use common::raw::{BINARY, CLOSE, CONTINUE, PING, Raw, TEXT, UPGRADE, auth, frame, upgrade_offering};
 use common::{Client, TestServer};
+use longwire::limits::FRAGMENTS_MIN;
 
 const FIN: u8 = 0x80;
 
@@ -43,6 +44,11 @@ fn faults() -> Vec<(&'static str, Vec<u8>, u16)> {
         (
             "fragments that are too large together",
             [frame(TEXT & !FIN, &[b' '; 1000]), frame(CONTINUE, &[b' '; 25])].concat(),
+            1009,
+        ),
+        (
+            "endless fragments without content",
+            [frame(TEXT & !FIN, b""), frame(CONTINUE & !FIN, b"").repeat(FRAGMENTS_MIN)].concat(),
             1009,
         ),
     ];

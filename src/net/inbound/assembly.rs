@@ -14,6 +14,8 @@ pub(super) struct Assembly {
     open: Option<Open>,
     /// The message begun by an earlier frame: text or binary.
     message: Option<Opcode>,
+    /// In how many frames it came so far.
+    frames: usize,
     /// The message so far, unmasked.
     data: Vec<u8>,
     /// How much of `data` is known to be UTF-8, if it is text.
@@ -80,7 +82,11 @@ impl Assembly {
                     if is_whole(&header, buf.len() - *at) {
                         return receive_whole(&header, buf, at).map(Some);
                     }
+                    if header.opcode == Opcode::Continue {
+                        self.frames += 1;
+                    }
                     if matches!(header.opcode, Opcode::Text | Opcode::Binary) {
+                        self.frames = 1;
                         self.message = Some(header.opcode);
                     }
                     Open { header, received: 0 }
@@ -141,6 +147,9 @@ impl Assembly {
             (Opcode::Continue, None) => Err(ProtocolError::CONTINUATION),
             (Opcode::Text | Opcode::Binary, Some(_)) => Err(ProtocolError::INTERLEAVED),
             (Opcode::Close | Opcode::Ping | Opcode::Pong, _) => Ok(()),
+            (Opcode::Continue, Some(_)) if self.frames >= limits.fragments_max() => {
+                Err(ProtocolError::TOO_MANY_FRAGMENTS)
+            }
             _ => limits.check(header.payload.saturating_add(self.data.len() as u64)),
         }
     }

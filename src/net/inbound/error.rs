@@ -35,6 +35,10 @@ impl ProtocolError {
     /// A message over the limit.
     pub const TOO_BIG: Self = Self { code: CloseCode::TooBig, reason: "message is over the size limit" };
 
+    /// A message in too many frames.
+    pub const TOO_MANY_FRAGMENTS: Self =
+        Self { code: CloseCode::TooBig, reason: "message has too many fragments" };
+
     const fn violation(reason: &'static str) -> Self {
         Self { code: CloseCode::Protocol, reason }
     }

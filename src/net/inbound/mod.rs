@@ -9,6 +9,7 @@ pub use error::ProtocolError;
 
 use super::frame::{Header, Opcode};
 use super::{mask, utf8};
+use crate::limits::{FRAGMENT_SIZE, FRAGMENTS_MIN};
 use assembly::Assembly;
 
 /// What one connection may ask for.
@@ -19,6 +20,11 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// Frames that one message may come in: empty ones cost no memory, but work without an end.
+    fn fragments_max(&self) -> usize {
+        (self.message_max / FRAGMENT_SIZE).max(FRAGMENTS_MIN)
+    }
+
     /// A message's announced length, if it is allowed; asked before anything is reserved for it.
     #[inline]
     fn check(&self, length: u64) -> Result<(), ProtocolError> {

@@ -214,3 +214,24 @@ fn what_was_lent_is_freed_by_the_next_call() {
     assert_eq!(inbound.next(&mut tail, &mut at, &LIMITS), Ok(None));
     assert_eq!(inbound.held_bytes(), 0);
 }
+
+#[test]
+fn a_message_comes_in_so_many_frames_and_no_more() {
+    // Of 65,536 bytes in pieces of 16.
+    const MOST: usize = 4096;
+    let message = |frames: usize| {
+        let middle = frame(CONT, b"").repeat(frames - 2);
+        [frame(TEXT, b""), middle, frame(FIN | CONT, b"end")].concat()
+    };
+    for size in [7, 64, 4096] {
+        let twice = message(MOST).repeat(2);
+        assert_eq!(feed(&twice, size, &LIMITS), (vec!["text end".into(); 2], None));
+        assert_eq!(
+            feed(&message(MOST + 1), size, &LIMITS),
+            (vec![], Some(ProtocolError::TOO_MANY_FRAGMENTS))
+        );
+        // Pings between them are no fragments.
+        let pinged = [frame(TEXT, b""), frame(FIN | PING, b"").repeat(MOST), frame(FIN | CONT, b"")].concat();
+        assert_eq!(feed(&pinged, size, &LIMITS).1, None);
+    }
+}

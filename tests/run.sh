@@ -61,6 +61,8 @@ stage packages 300 bash -c "$(declare -p needs); $(declare -f install_missing); 
 stage format 60 cargo fmt --all --check
 stage lints 400 cargo clippy --workspace --all-targets --profile ci --quiet -- -D warnings
 stage build 400 cargo test --workspace --profile ci --no-run --quiet
+# A build script that watches what it writes would have everything built again by each command.
+stage rebuild 120 bash -c '! cargo test --workspace --profile ci --no-run 2>&1 | grep "Compiling"'
 stage tests 300 cargo test --workspace --profile ci --quiet --no-fail-fast
 if [ -x tests/interop/run.sh ]; then
     stage interop 330 env LONGWIRE_BIN="${CARGO_TARGET_DIR:-target}/ci/longwire" tests/interop/run.sh

@@ -30,8 +30,8 @@ fn the_latest_typing_replaces_those_before_it() {
         let mut client = server.sign_in(&writer);
         client.ask(&json!({"type": "joinGroup", "group": group}), "joined");
         let mut sent = 0;
-        // Until its kernel takes no more, and some of it is queued.
-        while server.level(Gauge::OutboxBytes) < 4 * MESSAGE as u64 {
+        // Until its kernel takes no more, and so much is queued that what it takes after all leaves most of it there.
+        while server.level(Gauge::OutboxBytes) < 40 * MESSAGE as u64 {
             assert!(sent < ENOUGH, "the kernel takes everything");
             let body = "x".repeat(MESSAGE);
             client.ask(

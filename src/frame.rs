@@ -25,6 +25,16 @@ impl Frame {
     pub fn size(&self) -> usize {
         self.0.len()
     }
+
+    /// Whether the other is this frame, not only one of the same bytes.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Whether someone else holds it as well.
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
 }
 
 /// One event in each encoding that anyone speaks, by the encoding's index; what nobody speaks is not written.

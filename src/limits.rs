@@ -29,6 +29,9 @@ pub const EARLY_BYTES_MAX: usize = 128 * 1024;
 pub const FRAGMENT_SIZE: usize = 16;
 /// Frames that a message may come in however small the largest one is (number).
 pub const FRAGMENTS_MIN: usize = 64;
+/// Blocks of a compressed message that say they are its last one (number): after each the inflater begins anew, which costs the
+/// same whatever its size; more closes with 1007. Senders need one.
+pub const LAST_BLOCKS_MAX: usize = 64;
 /// Half-received messages of all connections of a shard (bytes); past it the connection that asks for more is closed with 3013.
 pub const ASSEMBLY_BYTES_PER_SHARD: usize = 256 * 1024 * 1024;
 /// How long a closing connection may take to answer the close frame (ms).
@@ -71,6 +74,11 @@ pub const OUTBOX_EPHEMERAL_MAX: usize = 1024;
 
 /// Where slow connections held more together than they may, room is made until they hold this share of it (percent).
 pub const RELIEF_PERCENT: usize = 75;
+
+/// Frames that a core knows in their compressed form while someone still sends them (number); past it the oldest is compressed anew.
+pub const DEFLATED_FRAMES: usize = 64;
+/// What a buffer that large messages have grown may keep when it has nothing to do (bytes).
+pub const SCRATCH_KEPT: usize = 256 * 1024;
 
 /// Batches waiting in a shard's mailbox (number); past it mail spills at its sender.
 pub const MAILBOX_BATCHES: usize = 1024;

@@ -49,7 +49,7 @@ fn pieces<'b>(bytes: &'b [u8], sizes: &'b [usize]) -> impl Iterator<Item = &'b [
 }
 
 fn ours(bytes: &[u8], sizes: &[usize], limit: usize) -> Outcome {
-    let limits = Limits { message_max: limit };
+    let limits = Limits { message_max: limit, deflate: false };
     let mut inbound = Inbound::default();
     let mut events = Vec::new();
     for piece in pieces(bytes, sizes) {
@@ -60,6 +60,7 @@ fn ours(bytes: &[u8], sizes: &[usize], limit: usize) -> Outcome {
                     Event::Text(str::from_utf8(payload).expect("text is UTF-8").into())
                 }
                 Ok(Some(Received::Message { text: false, payload })) => Event::Binary(payload.into()),
+                Ok(Some(Received::Compressed { .. })) => panic!("nobody agreed on compression"),
                 Ok(Some(Received::Ping(payload))) => Event::Ping(payload.into()),
                 Ok(Some(Received::Pong)) => Event::Pong,
                 // Difference 1.

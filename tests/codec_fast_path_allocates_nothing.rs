@@ -1,9 +1,12 @@
-//! A frame that lies whole in its receive buffer is decoded without a single allocation, and so is a header.
+//! A frame that lies whole in its receive buffer is decoded without a single allocation, and so is a header; a compressed one too.
 
 #[path = "common/allocations.rs"]
 mod allocations;
 
 use allocations::allocations;
+use longwire::frame::Frame;
+use longwire::metrics::Counters;
+use longwire::net::deflate::{Config, Deflater, Inflater, Window};
 use longwire::net::frame::{self, Opcode};
 use longwire::net::inbound::{Inbound, Limits, Received};
 use std::hint::black_box;
@@ -23,9 +26,12 @@ fn client_frame(first: u8, payload: &[u8]) -> Vec<u8> {
 
 fn drain(inbound: &mut Inbound, bytes: &mut [u8]) -> usize {
     let (mut at, mut count) = (0, 0);
-    let limits = Limits { message_max: 65_536 };
+    let limits = Limits { message_max: 65_536, deflate: true };
     while let Some(received) = inbound.next(bytes, &mut at, &limits).expect("valid frames") {
-        if let Received::Message { payload, .. } | Received::Ping(payload) = received {
+        if let Received::Message { payload, .. }
+        | Received::Compressed { payload, .. }
+        | Received::Ping(payload) = received
+        {
             black_box(payload);
         }
         count += 1;
@@ -41,6 +47,7 @@ fn whole_frames_cost_no_allocation() {
         client_frame(0x82, &[0xff; 3000]),
         client_frame(0x89, b"ping"),
         client_frame(0x8a, b""),
+        client_frame(0xc1, b"compressed"),
         client_frame(0x81, &[b'x'; 700]),
         client_frame(0x88, b"\x03\xe8bye"),
     ]
@@ -48,7 +55,7 @@ fn whole_frames_cost_no_allocation() {
     let mut inbound = Inbound::default();
     let mut count = 0;
     assert_eq!(allocations(|| count = drain(&mut inbound, &mut buffer)), 0);
-    assert_eq!(count, 7);
+    assert_eq!(count, 8);
     assert_eq!(inbound.held_bytes(), 0);
 }
 
@@ -76,4 +83,37 @@ fn a_frame_is_encoded_into_a_used_scratch_for_free() {
         }
     });
     assert_eq!(cost, 0);
+}
+
+#[test]
+fn compressed_messages_are_read_for_free_and_written_for_their_frame() {
+    let config = Config { level: 6, min_size: 0 };
+    let (mut deflater, mut inflater, mut counters) =
+        (Deflater::new(config), Inflater::default(), Counters::default());
+    let frames: Vec<Frame> = (1..5_usize)
+        .map(|n| {
+            let mut bytes = Vec::new();
+            frame::append(&mut bytes, Opcode::Text, "seven wizards ".repeat(40 * n).as_bytes());
+            Frame::new(&bytes)
+        })
+        .collect();
+    let mut packed = Vec::with_capacity(64);
+    let mut work = |frames: &[Frame]| {
+        for frame in frames {
+            packed.push(deflater.pack(frame, Window::MAX, &mut counters));
+        }
+        for frame in packed.drain(..) {
+            // A frame of this size has a header of two or four bytes.
+            let payload = &frame.bytes()[if frame.bytes()[1] < 126 { 2 } else { 4 }..];
+            black_box(inflater.inflate(payload, true, 65_536).expect("our own frame"));
+        }
+        deflater.rest();
+        inflater.rest();
+    };
+    let again: Vec<Frame> = frames.iter().map(|frame| Frame::new(frame.bytes())).collect();
+    work(&frames);
+    // A turn later: what nobody sends any more is forgotten.
+    drop(frames);
+    work(&[]);
+    assert_eq!(allocations(|| work(&again)), again.len());
 }

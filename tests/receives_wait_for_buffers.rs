@@ -4,6 +4,7 @@
 use longwire::ids::ConnId;
 use longwire::meter::Rate;
 use longwire::metrics::Counter;
+use longwire::net::deflate::Config;
 use longwire::net::http::{HttpRules, UpgradeRequest};
 use longwire::net::inbound::Limits;
 use longwire::net::listen::Listener;
@@ -61,7 +62,8 @@ impl Desk {
         let bell = eventfd(0, EventfdFlags::CLOEXEC).expect("an eventfd");
         let ring = Ring::new(2 * CONNECTIONS as u32, BUFFERS, bell.as_raw_fd()).expect("a ring");
         let config = PlaneConfig {
-            limits: Limits { message_max: 1024 },
+            limits: Limits { message_max: 1024, deflate: false },
+            deflate: Config { level: 1, min_size: 0 },
             ping_interval: 0,
             sign_in_timeout: 60_000,
             outbox_budget: 1 << 20,
@@ -75,7 +77,7 @@ impl Desk {
         let listener = Listener::bind("127.0.0.1:0".parse().expect("an address")).expect("a listener");
         let address = listener.address();
         plane.listen(listener);
-        let rules = HttpRules { allowed_origins: Vec::new(), dev: false, supported: &[] };
+        let rules = HttpRules { allowed_origins: Vec::new(), dev: false, supported: &[], deflate: false };
         let tally = Tally { rules, upgraded: 0, messages: 0 };
         let mut desk = Self { plane, tally, clients: Vec::new(), _bell: bell };
         for n in 1..=CONNECTIONS {

@@ -67,6 +67,7 @@ const HOUSE: &[(&str, &[&str], &[&str])] = &[
         "net",
         &["frame", "ids", "limits", "meter", "metrics", "slab", "wire::CloseCode"],
         &[
+            "flate2",
             "httparse",
             "io_uring",
             "itoa",

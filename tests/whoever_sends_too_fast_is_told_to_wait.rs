@@ -4,7 +4,7 @@
 mod common;
 
 use common::proto::{self, Binary, ask, said};
-use common::raw::{PING, PONG, Raw, frame, text};
+use common::raw::{DEFLATED, PING, PONG, Raw, TEXT, deflate, frame, text};
 use common::{Client, TestServer};
 use longwire::limits::IGNORED_MAX;
 use longwire::metrics::Counter;
@@ -74,6 +74,21 @@ fn a_binary_client_is_told_the_same() {
         }
         assert_eq!(alice.expect_close(), 3013);
     }
+}
+
+#[test]
+fn a_compressed_message_counts_for_what_it_says() {
+    let server = TestServer::chat(1, &[("rate.connection_bytes", "10KiB")]);
+    let mut alice = Raw::sign_in_deflating(&server, "alice", "permessage-deflate");
+    let mut ping = br#"{"type":"ping"}"#.to_vec();
+    ping.resize(60_000, b' ');
+    let compressed = frame(TEXT | DEFLATED, &deflate(&ping));
+    let refused = (0..10).find(|_| {
+        alice.write(&compressed);
+        let answer = alice.expect_event();
+        answer["type"] == "error" && answer["code"] == 429
+    });
+    assert!(compressed.len() < 200 && refused.is_some(), "{} bytes were counted", compressed.len());
 }
 
 #[test]

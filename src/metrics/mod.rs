@@ -66,8 +66,10 @@ counters! {
     ClosedLost = "connections_closed" { code = "lost" } "Connections closed, by code";
     PingsSent = "heartbeat_pings" {} "Heartbeat pings sent";
     FramesReceived = "frames_received" {} "WebSocket messages and control frames received";
+    FramesInflated = "frames_inflated" {} "Compressed messages received";
     BytesReceived = "received_bytes" {} "Bytes received";
     FramesSent = "frames_sent" {} "Frames sent";
+    FramesDeflated = "frames_deflated" {} "Times a frame was compressed: once a core and window, however many receive it";
     Sends = "sends" {} "Send operations; several frames may share one";
     BytesSent = "sent_bytes" {} "Bytes sent";
     RingEnters = "ring_enters" {} "System calls that entered a ring";

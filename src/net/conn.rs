@@ -1,5 +1,6 @@
 //! One connection's slot: everything an idle connection costs. Knows no protocol.
 
+use super::deflate::Window;
 use super::inbound::Inbound;
 use crate::meter::{Debt, SECOND_TICK, TICK_MS};
 use std::num::{NonZeroU32, NonZeroU64};
@@ -71,6 +72,34 @@ impl Flags {
     }
 }
 
+/// What was agreed on at the upgrade, in one byte: half of it is the handler's own, half the window of permessage-deflate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Dialect(u8);
+
+impl Dialect {
+    /// The handler's half, below 16: which encoding is spoken.
+    pub fn encoding(self) -> u8 {
+        self.0 & 0xf
+    }
+
+    /// Sets the handler's half.
+    pub fn set_encoding(&mut self, encoding: u8) {
+        debug_assert!(encoding < 16, "half a byte");
+        self.0 = self.0 & 0xf0 | encoding & 0xf;
+    }
+
+    /// The window of what is compressed for the peer, if permessage-deflate was agreed on.
+    #[inline]
+    pub fn window(self) -> Option<Window> {
+        Window::of(self.0 >> 4)
+    }
+
+    /// Notes what was agreed on.
+    pub fn set_window(&mut self, window: Option<Window>) {
+        self.0 = self.0 & 0xf | window.map_or(0, Window::bits) << 4;
+    }
+}
+
 /// Bytes read but not understood yet. Boxed: eight bytes in each of a million slots, not 24.
 #[allow(clippy::box_collection)]
 pub type Early = Option<Box<Vec<u8>>>;
@@ -98,8 +127,8 @@ pub struct Conn {
     pub last_words: u8,
     /// Which ring's table.
     pub ring: u8,
-    /// The handler's own byte: which encoding it speaks.
-    pub dialect: u8,
+    /// What was agreed on at the upgrade.
+    pub dialect: Dialect,
     /// Where it is in its life.
     pub state: State,
     /// What is under way.
@@ -123,7 +152,7 @@ impl Conn {
             owed: 0,
             last_words: 0,
             ring,
-            dialect: 0,
+            dialect: Dialect::default(),
             state,
             flags: Flags::default(),
         };
@@ -178,5 +207,22 @@ impl Conn {
     /// Whether frames are taken out of its bytes, if only to find the peer's close.
     pub fn is_reading(&self) -> bool {
         self.state == State::Closing || self.is_talking() && !self.flags.has(Flags::PAUSED)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Dialect, Window};
+
+    #[test]
+    fn a_byte_holds_what_was_agreed_on() {
+        let mut dialect = Dialect::default();
+        for window in [None, Window::of(9), Window::of(15), None] {
+            for encoding in 0..16 {
+                dialect.set_window(window);
+                dialect.set_encoding(encoding);
+                assert_eq!((dialect.window(), dialect.encoding()), (window, encoding));
+            }
+        }
     }
 }

@@ -13,6 +13,9 @@ pub const CLIENT_HEADER_MAX: usize = 14;
 /// The longest payload of a control frame (bytes).
 pub const CONTROL_MAX: usize = 125;
 
+/// The first reserved bit: the message is compressed (RFC 7692 section 6).
+const COMPRESSED: u8 = 0x40;
+
 const _: () = assert!(CLOSE_REASON_MAX + 2 == CONTROL_MAX);
 
 /// What a frame is.
@@ -64,6 +67,8 @@ pub struct Header {
     pub opcode: Opcode,
     /// Whether it is the last of its message.
     pub fin: bool,
+    /// Whether it begins a compressed message; whether that was agreed on is the connection's to know.
+    pub compressed: bool,
     /// What its payload is masked with.
     pub mask: [u8; 4],
     /// Bytes of payload that follow the header.
@@ -79,7 +84,7 @@ impl Header {
     /// a longer form than needed is accepted.
     ///
     /// # Errors
-    /// 1002 for reserved bits or opcodes, a missing mask, a long or fragmented control frame, a length of 2^63 or more.
+    /// 1002 for reserved bits (the first one may begin a data message: RFC 7692) or opcodes, a missing mask, a long or fragmented control frame, a length of 2^63 or more.
     #[inline]
     pub fn parse(bytes: &[u8]) -> Result<Option<Self>, ProtocolError> {
         let mut cursor = Cursor::new(bytes);
@@ -89,7 +94,8 @@ impl Header {
         };
         let fin = header.is_final;
         let Some(opcode) = Opcode::of(header.opcode) else { return Err(ProtocolError::OPCODE) };
-        if header.rsv1 || header.rsv2 || header.rsv3 {
+        let compressed = header.rsv1;
+        if header.rsv2 || header.rsv3 || compressed && !matches!(opcode, Opcode::Text | Opcode::Binary) {
             return Err(ProtocolError::RESERVED_BITS);
         }
         let Some(mask) = header.mask else { return Err(ProtocolError::UNMASKED) };
@@ -99,7 +105,7 @@ impl Header {
         if payload >> 63 != 0 {
             return Err(ProtocolError::LENGTH);
         }
-        Ok(Some(Self { opcode, fin, mask, payload, size: cursor.position() as usize }))
+        Ok(Some(Self { opcode, fin, compressed, mask, payload, size: cursor.position() as usize }))
     }
 }
 
@@ -129,12 +135,35 @@ pub fn begin(scratch: &mut Vec<u8>) {
 
 /// Puts the header right before the payload that was appended since [`begin`], and returns the whole frame.
 pub fn finish(scratch: &mut [u8], opcode: Opcode) -> &[u8] {
+    finish_with(scratch, opcode, 0)
+}
+
+/// The same for a compressed payload.
+pub fn finish_compressed(scratch: &mut [u8], opcode: Opcode) -> &[u8] {
+    finish_with(scratch, opcode, COMPRESSED)
+}
+
+fn finish_with(scratch: &mut [u8], opcode: Opcode, bits: u8) -> &[u8] {
     let Some((room, payload)) = scratch.split_first_chunk_mut::<SERVER_HEADER_MAX>() else { return &[] };
     let mut header = [0; SERVER_HEADER_MAX];
     let size = write_header(&mut header, opcode, true, payload.len());
+    header[0] |= bits;
     let start = SERVER_HEADER_MAX - size;
     room[start..].copy_from_slice(&header[..size]);
     &scratch[start..]
+}
+
+/// The payload of a server's frame, if it is a whole message and not compressed.
+pub fn message_in(frame: &[u8]) -> Option<(Opcode, &[u8])> {
+    const FIN: u8 = 0x80;
+    let (opcode, start) = match *frame {
+        [first, second, ..] => {
+            let opcode = [Opcode::Text, Opcode::Binary].into_iter().find(|o| first == FIN | *o as u8)?;
+            (opcode, [2, 4, 10][usize::from(second.saturating_sub(CONTROL_MAX as u8))])
+        }
+        _ => return None,
+    };
+    Some((opcode, frame.get(start..)?))
 }
 
 /// Appends one whole frame to `out`.
@@ -176,7 +205,10 @@ fn control(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Header, Opcode, SERVER_HEADER_MAX, append, begin, close_frame, finish, ping, write_header};
+    use super::{
+        Header, Opcode, SERVER_HEADER_MAX, append, begin, close_frame, finish, finish_compressed, message_in,
+        ping, write_header,
+    };
     use tungstenite::protocol::frame::FrameHeader;
     use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
@@ -203,7 +235,9 @@ mod tests {
                     short => (u64::from(short), 6),
                 };
                 let (fin, control) = (first & 0x80 != 0, first & 0x08 != 0);
-                let refused = first & 0x70 != 0
+                let compressed = first & 0x40 != 0;
+                let refused = first & 0x30 != 0
+                    || compressed && !matches!(first & 0x0f, 1 | 2)
                     || matches!(first & 0x0f, 3..=7 | 11..=15)
                     || second & 0x80 == 0
                     || control && (payload > 125 || !fin)
@@ -215,6 +249,7 @@ mod tests {
                         assert!(!refused, "{bytes:x?}");
                         assert_eq!((header.opcode as u8, header.fin), (first & 0x0f, fin));
                         assert_eq!((header.payload, header.size), (payload, size));
+                        assert_eq!(header.compressed, compressed);
                         assert_eq!(header.mask, bytes[size - 4..size]);
                         for part in 0..size {
                             assert_eq!(Header::parse(&bytes[..part]), Ok(None), "partial at {part}");
@@ -254,6 +289,14 @@ mod tests {
             let mut appended = Vec::new();
             append(&mut appended, Opcode::Text, &payload);
             assert_eq!(finish(&mut scratch, Opcode::Text), appended);
+            assert_eq!(message_in(&appended), Some((Opcode::Text, &payload[..])));
+            appended[0] |= 0x40;
+            assert_eq!(finish_compressed(&mut scratch, Opcode::Text), appended);
+            assert_eq!(message_in(&appended), None);
+        }
+        assert_eq!(message_in(b"\x82\x01x"), Some((Opcode::Binary, &b"x"[..])));
+        for other in [&close_frame(1000, "")[..], &ping(b""), b"HTTP/1.1 101 x", b"\x81", b"\x01\x00", b""] {
+            assert_eq!(message_in(other), None);
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub mod capacity;
 pub mod conn;
+pub mod deflate;
 pub mod frame;
 pub mod http;
 pub mod inbound;

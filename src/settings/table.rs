@@ -163,6 +163,13 @@ settings! {
 
     /// The largest WebSocket message a client may send; a larger one closes with 1009.
     websocket_message_size_limit: Bytes = "websocket.message_size_limit", "64KiB", from "128B" to "1GiB";
+    /// Whether messages are compressed for clients that offer permessage-deflate, and theirs may be.
+    websocket_compression: bool = "websocket.compression", "true";
+    /// How hard to compress: 1 is the fastest, 9 the smallest.
+    websocket_compression_level: u32 = "websocket.compression_level", "1", from "1" to "9";
+    /// Messages below this size are sent as they are, also to clients that agreed on compression.
+    websocket_compression_min_size: Bytes = "websocket.compression_min_size", "512B", from "0B" to "1GiB";
+
     /// The largest payload of a chat message; a larger one is answered with error 413.
     message_size_limit: Bytes = "message.size_limit", "32KiB", from "1B" to "512MiB";
 

@@ -6,6 +6,7 @@ use super::turn::App;
 use crate::clock::Now;
 use crate::frame::{Class, Frame};
 use crate::ids::{ConnId, ShardId};
+use crate::limits::SCRATCH_KEPT;
 use crate::metrics::{Gauge, Snapshot};
 use crate::net::frame::{self, Opcode};
 use crate::net::http::{HttpRules, UpgradeRequest};
@@ -21,9 +22,6 @@ pub struct Echo {
     batches: Vec<Batch>,
     end_by: Option<u64>,
 }
-
-/// A scratch buffer that a large message has grown is given back above this (bytes).
-const SCRATCH_KEPT: usize = 256 * 1024;
 
 impl Echo {
     /// An echo server on shard `me`.

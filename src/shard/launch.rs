@@ -19,6 +19,7 @@ use crate::limits::{RECV_BUFFERS_MAX, RECV_BUFFERS_MIN, RECV_BUFFERS_PER_CORE};
 use crate::log::memory::MemoryLog;
 use crate::meter::Rate;
 use crate::net::capacity::{self, Capacity};
+use crate::net::deflate;
 use crate::net::http::HttpRules;
 use crate::net::inbound::Limits;
 use crate::net::listen::{AddressLock, Listener, LockError, bind_locked};
@@ -319,7 +320,11 @@ fn plane_config(plan: &Plan) -> PlaneConfig {
     let settings = &plan.settings;
     let echo = plan.app == AppKind::Echo;
     PlaneConfig {
-        limits: Limits { message_max: settings.websocket_message_size_limit.get() },
+        limits: Limits { message_max: settings.websocket_message_size_limit.get(), deflate: false },
+        deflate: deflate::Config {
+            level: settings.websocket_compression_level,
+            min_size: settings.websocket_compression_min_size.get(),
+        },
         ping_interval: millis(settings.client_ping_interval),
         sign_in_timeout: millis(settings.client_auth_timeout),
         // An echo has no log to fall back on: its budget must hold what a client may send before it reads.
@@ -347,6 +352,7 @@ fn http_rules(plan: &Plan) -> HttpRules {
         allowed_origins: plan.settings.client_allowed_origins.clone(),
         dev: chat && plan.settings.server_dev,
         supported: if chat { &SUPPORTED } else { &[] },
+        deflate: plan.settings.websocket_compression,
     }
 }
 

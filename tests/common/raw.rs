@@ -1,6 +1,7 @@
 //! A client that speaks bytes, for what no library would send. Knows RFC 6455, no chat.
 
 use super::{PATIENCE, TestServer};
+use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use serde_json::{Value, json};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -23,6 +24,10 @@ pub const CLOSE: u8 = 0x88;
 pub const PING: u8 = 0x89;
 pub const PONG: u8 = 0x8a;
 
+/// The bit in a message's first byte that says it is compressed.
+pub const DEFLATED: u8 = 0x40;
+const DEFLATED_TEXT: u8 = TEXT | DEFLATED;
+
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 /// A masked frame, its length in the shortest form.
@@ -42,6 +47,31 @@ pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     bytes.extend_from_slice(&MASK);
     bytes.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, key)| byte ^ key));
     bytes
+}
+
+/// [`UPGRADE`] with an offer of extensions.
+pub fn upgrade_with_extensions(offer: &str) -> String {
+    UPGRADE.replace("\r\n\r\n", &format!("\r\nSec-WebSocket-Extensions: {offer}\r\n\r\n"))
+}
+
+/// A message's payload as permessage-deflate sends it.
+pub fn deflate(message: &[u8]) -> Vec<u8> {
+    let mut payload = Vec::with_capacity(message.len() + 64);
+    let mut codec = Compress::new(Compression::best(), false);
+    codec.compress_vec(message, &mut payload, FlushCompress::Sync).expect("it compresses");
+    assert!(payload.ends_with(&[0, 0, 0xff, 0xff]), "it had the room");
+    payload.truncate(payload.len() - 4);
+    payload
+}
+
+/// What a compressed payload says, read with a window of so many bits.
+pub fn inflate(payload: &[u8], window: u8) -> Vec<u8> {
+    let mut message = Vec::with_capacity(1 << 20);
+    let mut codec = Decompress::new_with_window_bits(false, window);
+    let whole = [payload, &[0, 0, 0xff, 0xff]].concat();
+    codec.decompress_vec(&whole, &mut message, FlushDecompress::Sync).expect("it inflates");
+    assert_eq!(codec.total_in(), whole.len() as u64, "all of it is one message");
+    message
 }
 
 /// A command as a masked text frame.
@@ -85,6 +115,17 @@ impl Raw {
         let mut raw = Self::over(stream);
         raw.write(UPGRADE.as_bytes());
         raw.expect_upgrade();
+        raw.write(&auth(user));
+        assert_eq!(raw.expect_event()["type"], "authenticated");
+        raw
+    }
+
+    /// A user signed in by name on a connection that agreed on permessage-deflate, offered in these words.
+    pub fn sign_in_deflating(server: &TestServer, user: &str, offer: &str) -> Self {
+        let mut raw = Self::over(server.tcp());
+        raw.write(upgrade_with_extensions(offer).as_bytes());
+        let head = raw.expect_head();
+        assert!(head.contains("\r\nsec-websocket-extensions: permessage-deflate; "), "{head}");
         raw.write(&auth(user));
         assert_eq!(raw.expect_event()["type"], "authenticated");
         raw
@@ -147,6 +188,9 @@ impl Raw {
         loop {
             match self.next_frame() {
                 Some((TEXT, payload)) => return serde_json::from_slice(&payload).expect("events are JSON"),
+                Some((DEFLATED_TEXT, payload)) => {
+                    return serde_json::from_slice(&inflate(&payload, 15)).expect("events are JSON");
+                }
                 Some((PING | PONG, _)) => {}
                 other => panic!("expected an event, got {other:?}"),
             }
@@ -161,7 +205,7 @@ impl Raw {
                     let code = u16::from_be_bytes([payload[0], payload[1]]);
                     return (code, String::from_utf8_lossy(&payload[2..]).into_owned());
                 }
-                Some((TEXT | BINARY | PING | PONG, _)) => {}
+                Some((TEXT | BINARY | DEFLATED_TEXT | PING | PONG, _)) => {}
                 other => panic!("expected a close frame, got {other:?}"),
             }
         }

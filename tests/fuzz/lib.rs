@@ -1,14 +1,16 @@
 //! What holds for any bytes a client may send, one plain function for each decoder: a fuzzer calls it (`fuzz/`), and so does a test
-//! on stable Rust (`fuzz_seeds_hold.rs`). Knows the wire, with a Protobuf of its own; no shards, sockets or rules.
+//! on stable Rust (`fuzz_seeds_hold.rs`). Knows the wire and the codecs, with others beside them; no shards, sockets or rules.
 
 pub mod events;
 pub mod frames;
+mod inflate;
 mod json_command;
 mod proto_command;
 
 use longwire::ids::NAME_MAX;
 use longwire::wire::{DecodeError, ErrorCode};
 
+pub use inflate::inflate;
 pub use json_command::json_command;
 pub use proto_command::proto_command;
 
@@ -22,7 +24,8 @@ pub mod schema {
 pub type Check = fn(&[u8]);
 
 /// Each check and its name: of its file in `fuzz/fuzz_targets/`, and of the folder with its seeds in `fuzz/seeds/`.
-pub const CHECKS: &[(&str, Check)] = &[("json_command", json_command), ("proto_command", proto_command)];
+pub const CHECKS: &[(&str, Check)] =
+    &[("inflate", inflate), ("json_command", json_command), ("proto_command", proto_command)];
 
 /// A refusal says why, and repeats nothing that is longer than it may be.
 fn refusal_is_fit(refusal: &DecodeError) {

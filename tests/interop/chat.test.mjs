@@ -99,11 +99,25 @@ test('JSON and binary in one conversation', limit, async () => {
   }
 });
 
-test('compression is offered and declined', limit, async () => {
-  const client = await signedIn('alice3', { perMessageDeflate: true });
-  assert.equal(client.socket.extensions, '');
-  await client.receiveNothing();
-});
+for (const encoding of ['json', 'proto']) {
+  test(`${encoding}: compression is agreed on, and used`, limit, async () => {
+    for (const offer of [true, { serverMaxWindowBits: 9 }, { clientMaxWindowBits: 10, serverNoContextTakeover: true }]) {
+      // From one byte on; what is larger than any window, and what no compressor makes smaller.
+      const perMessageDeflate = { threshold: 0, ...(offer === true ? {} : offer) };
+      const client = await signedIn('alice3', { encoding, perMessageDeflate });
+      assert.equal(client.socket.extensions, 'permessage-deflate');
+      const bob = await signedIn('bob3', { encoding, perMessageDeflate });
+      const plain = await signedIn('bob3', { encoding });
+      for (const length of [1, 300, 30_000]) {
+        const words = Array.from({ length }, (_, n) => (n % 9 ? String.fromCharCode(97 + ((n * n) % 23)) : ' é'));
+        const message = words.join('').slice(0, 16_000);
+        client.send({ type: 'message', to: 'bob3', message });
+        for (const receiver of [bob, plain]) assert.equal((await receiver.receive()).message, message);
+      }
+      for (const other of [client, bob, plain]) other.socket.terminate();
+    }
+  });
+}
 
 test('the subprotocol is selected', limit, async () => {
   const client = await signedIn('alice4', { protocols: ['longwire.json.v1', 'longwire.proto.v1'] });

@@ -35,12 +35,6 @@ def test_ws_is_the_same_as_the_root(connect):
     connect(path="ws").expect_nothing()
 
 
-def test_compression_is_declined_and_the_talk_goes_on(connect):
-    client = connect(compression="deflate")
-    assert client.socket.protocol.extensions == []
-    client.expect_nothing()
-
-
 def test_only_its_own_web_pages_may_connect(server, connect):
     host = server.url.removeprefix("ws://").rstrip("/")
     connect(origin=f"http://{host}").expect_nothing()

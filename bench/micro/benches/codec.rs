@@ -15,7 +15,7 @@ use std::io::{Cursor, Read, Write};
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 
-const LIMITS: Limits = Limits { message_max: 65_536 };
+const LIMITS: Limits = Limits { message_max: 65_536, deflate: false };
 
 /// One masked text frame.
 fn text_frame(payload: &str) -> Vec<u8> {

@@ -1,10 +1,12 @@
 //! The HTTP/1.1 request that opens a connection: an upgrade to WebSocket, or a short answer. Knows no socket, token or encoding.
 
 mod answer;
+mod extensions;
 mod origin;
 #[cfg(test)]
 mod tests;
 
+use super::deflate::Window;
 use crate::limits::REQUEST_HEAD_MAX;
 use answer::Refusal;
 use percent_encoding::percent_decode_str;
@@ -13,8 +15,8 @@ use tungstenite::error::{CapacityError, ProtocolError as Fault};
 use tungstenite::handshake::machine::TryParse;
 use tungstenite::handshake::server::{Request, Response, create_response, write_response};
 use tungstenite::http::header::{
-    AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
-    SEC_WEBSOCKET_VERSION, UPGRADE,
+    AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 
 /// What is accepted here, from the settings.
@@ -26,6 +28,8 @@ pub struct HttpRules {
     pub dev: bool,
     /// The subprotocols spoken here; the client's order decides.
     pub supported: &'static [&'static str],
+    /// Whether permessage-deflate is granted to who offers it.
+    pub deflate: bool,
 }
 
 /// What the bytes so far amount to.
@@ -56,6 +60,8 @@ pub struct UpgradeRequest {
     pub token: Option<String>,
     /// The first of the client's subprotocols that is spoken here.
     pub subprotocol: Option<&'static str>,
+    /// The window of what is compressed for the client, if permessage-deflate is granted.
+    pub deflate: Option<Window>,
     response: Response,
 }
 
@@ -86,7 +92,7 @@ pub fn timeout() -> Vec<u8> {
     Refusal::Timeout.response()
 }
 
-/// The response that grants an upgrade, in its bytes. It selects no extension.
+/// The response that grants an upgrade, in its bytes.
 pub fn accept(request: &UpgradeRequest) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(256);
     match write_response(&mut bytes, &request.response) {
@@ -119,8 +125,13 @@ fn judge(request: &Request, rules: &HttpRules) -> Result<UpgradeRequest, Refusal
     if let Some(subprotocol) = subprotocol {
         response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
     }
+    let granted = if rules.deflate { extensions::choose(headers) } else { None };
+    let deflate = granted.map(|(window, answer)| {
+        response.headers_mut().insert(SEC_WEBSOCKET_EXTENSIONS, answer);
+        window
+    });
     let token = bearer_token(headers).or_else(|| query_token(request.uri().query()?));
-    Ok(UpgradeRequest { token, subprotocol, response })
+    Ok(UpgradeRequest { token, subprotocol, deflate, response })
 }
 
 /// The value of a header that may stand once.

@@ -6,8 +6,12 @@ use tungstenite::handshake::client::{Response, generate_key};
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::handshake::machine::TryParse;
 
-const RULES: HttpRules =
-    HttpRules { allowed_origins: Vec::new(), dev: false, supported: &["json.v1", "proto.v1"] };
+const RULES: HttpRules = HttpRules {
+    allowed_origins: Vec::new(),
+    dev: false,
+    supported: &["json.v1", "proto.v1"],
+    deflate: false,
+};
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const UPGRADE: [&str; 5] = [
     "Host: localhost:9501",

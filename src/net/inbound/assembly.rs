@@ -16,6 +16,8 @@ pub(super) struct Assembly {
     message: Option<Opcode>,
     /// In how many frames it came so far.
     frames: usize,
+    /// Whether that message is compressed: then it is collected as it comes.
+    compressed: bool,
     /// The message so far, unmasked.
     data: Vec<u8>,
     /// How much of `data` is known to be UTF-8, if it is text.
@@ -88,6 +90,7 @@ impl Assembly {
                     if matches!(header.opcode, Opcode::Text | Opcode::Binary) {
                         self.frames = 1;
                         self.message = Some(header.opcode);
+                        self.compressed = header.compressed;
                     }
                     Open { header, received: 0 }
                 }
@@ -150,7 +153,10 @@ impl Assembly {
             (Opcode::Continue, Some(_)) if self.frames >= limits.fragments_max() => {
                 Err(ProtocolError::TOO_MANY_FRAGMENTS)
             }
-            _ => limits.check(header.payload.saturating_add(self.data.len() as u64)),
+            (Opcode::Continue, Some(_)) => {
+                limits.check(header.payload.saturating_add(self.data.len() as u64), self.compressed)
+            }
+            (Opcode::Text | Opcode::Binary, None) => limits.check(header.payload, header.compressed),
         }
     }
 
@@ -159,7 +165,7 @@ impl Assembly {
     fn reserve(&mut self, size: usize, due: usize, limits: &Limits) {
         let length = self.data.len();
         if self.data.capacity() - length < size {
-            let most = limits.message_max.min(length.saturating_add(due));
+            let most = limits.most(self.compressed).min(length.saturating_add(due));
             let wanted = self.data.capacity().saturating_mul(2).max(length + size).min(most);
             self.data.reserve_exact(wanted - length);
         }
@@ -169,7 +175,7 @@ impl Assembly {
     fn extend(&mut self, piece: &[u8], ascii: bool) -> Result<(), ProtocolError> {
         let all_checked = self.checked == self.data.len();
         self.data.extend_from_slice(piece);
-        if self.message == Some(Opcode::Text) {
+        if self.message == Some(Opcode::Text) && !self.compressed {
             self.checked = if ascii && all_checked {
                 self.data.len()
             } else {
@@ -182,6 +188,10 @@ impl Assembly {
     /// Lends the message, now that its last frame is there.
     fn finish(&mut self) -> Result<Received<'_>, ProtocolError> {
         let text = self.message == Some(Opcode::Text);
+        if self.compressed {
+            self.lent = Lent::Message;
+            return Ok(Received::Compressed { text, payload: &self.data });
+        }
         if text && self.checked != self.data.len() {
             return Err(ProtocolError::NOT_UTF8);
         }

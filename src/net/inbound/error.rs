@@ -32,6 +32,8 @@ impl ProtocolError {
     pub const CLOSE_CODE: Self = Self::violation("close code may not be sent");
     /// Text, or the reason of a close frame, that is not UTF-8.
     pub const NOT_UTF8: Self = Self { code: CloseCode::Invalid, reason: "text is not UTF-8" };
+    /// A compressed message that does not inflate.
+    pub const NOT_DEFLATED: Self = Self { code: CloseCode::Invalid, reason: "message does not inflate" };
     /// A message over the limit.
     pub const TOO_BIG: Self = Self { code: CloseCode::TooBig, reason: "message is over the size limit" };
 

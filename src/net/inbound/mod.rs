@@ -15,8 +15,10 @@ use assembly::Assembly;
 /// What one connection may ask for.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// The longest message (bytes, all its fragments together).
+    /// The longest message (bytes, all its fragments together); that a compressed one is no longer is for who inflates it.
     pub message_max: usize,
+    /// Whether messages may be compressed: permessage-deflate was agreed on.
+    pub deflate: bool,
 }
 
 impl Limits {
@@ -27,8 +29,17 @@ impl Limits {
 
     /// A message's announced length, if it is allowed; asked before anything is reserved for it.
     #[inline]
-    fn check(&self, length: u64) -> Result<(), ProtocolError> {
-        if length > self.message_max as u64 { Err(ProtocolError::TOO_BIG) } else { Ok(()) }
+    fn check(&self, length: u64, compressed: bool) -> Result<(), ProtocolError> {
+        if compressed && !self.deflate {
+            return Err(ProtocolError::RESERVED_BITS);
+        }
+        if length > self.most(compressed) as u64 { Err(ProtocolError::TOO_BIG) } else { Ok(()) }
+    }
+
+    /// The most that a message takes as it comes. To what it cannot make smaller a sensible compressor adds less than this.
+    fn most(&self, compressed: bool) -> usize {
+        let spare = if compressed { self.message_max / 4 + 64 } else { 0 };
+        self.message_max.saturating_add(spare)
     }
 }
 
@@ -40,6 +51,13 @@ pub enum Received<'b> {
         /// Text, else binary.
         text: bool,
         /// What it says.
+        payload: &'b [u8],
+    },
+    /// A whole message as it was compressed, unmasked.
+    Compressed {
+        /// Text, not yet known to be valid, else binary.
+        text: bool,
+        /// What inflates to what it says.
         payload: &'b [u8],
     },
     /// To be answered with a pong of the same payload.
@@ -88,7 +106,7 @@ impl Inbound {
             if let Some(header) = Header::parse(rest)?
                 && is_whole(&header, rest.len() - header.size)
             {
-                limits.check(header.payload)?;
+                limits.check(header.payload, header.compressed)?;
                 *at += header.size;
                 return receive_whole(&header, buf, at).map(Some);
             }
@@ -124,6 +142,9 @@ fn receive_whole<'b>(
     let payload = &mut buf[*at..end];
     *at = end;
     let ascii = mask::unmask(payload, header.mask, 0);
+    if header.compressed {
+        return Ok(Received::Compressed { text: header.opcode == Opcode::Text, payload });
+    }
     match header.opcode {
         Opcode::Text if !ascii && !utf8::is_utf8(payload) => Err(ProtocolError::NOT_UTF8),
         Opcode::Text => Ok(Received::Message { text: true, payload }),

@@ -17,6 +17,7 @@ pub use moving::Parcel;
 use napping::Nap;
 
 use super::conn::{Conn, Flags, State};
+use super::deflate::{self, Deflater, Inflater};
 use super::http::{HttpRules, UpgradeRequest};
 use super::inbound::Limits;
 use super::listen::Listener;
@@ -90,6 +91,7 @@ pub struct Held {
 #[allow(missing_docs)]
 pub struct PlaneConfig {
     pub limits: Limits,
+    pub deflate: deflate::Config,
     /// Between pings of one connection; 0 sends none.
     pub ping_interval: u64,
     /// From accept to signed in.
@@ -145,6 +147,9 @@ pub struct Plane {
     /// Commands one connection may have under way.
     commands_max: u16,
     ping: Frame,
+    deflater: Deflater,
+    /// Made for the first compressed message; elsewhere while one is read.
+    inflater: Option<Box<Inflater>>,
     /// What happened, for `/metrics`.
     pub counters: Counters,
     /// How long things took, for `/metrics`.
@@ -162,6 +167,8 @@ impl Plane {
             commands_max: commands.clamp(1, COMMANDS_IN_FLIGHT) as u16,
             door: pacing::Door::new(config.handshakes),
             heads_seen: 0,
+            deflater: Deflater::new(config.deflate),
+            inflater: None,
             config,
             rings,
             conns: Slab::default(),
@@ -217,13 +224,13 @@ impl Plane {
 
     /// Which encoding a connection speaks.
     pub fn dialect(&self, conn: ConnId) -> u8 {
-        self.conn(conn).map_or(0, |c| c.dialect)
+        self.conn(conn).map_or(0, |c| c.dialect.encoding())
     }
 
     /// Notes which encoding a connection speaks.
     pub fn set_dialect(&mut self, conn: ConnId, dialect: u8) {
         if let Some(conn) = self.conn_mut(conn) {
-            conn.dialect = dialect;
+            conn.dialect.set_encoding(dialect);
         }
     }
 

@@ -4,7 +4,7 @@ use super::{Conn, Flags, Handler, Notice, Plane, State};
 use crate::ids::ConnId;
 use crate::meter::Debt;
 use crate::metrics::Counter;
-use crate::net::conn::Early;
+use crate::net::conn::{Dialect, Early};
 use crate::net::inbound::Inbound;
 use crate::net::ring::{Completion, Op, RingAddress, Token};
 use crate::wire::CloseCode;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub struct Parcel {
     ring: u8,
     slot: u32,
-    dialect: u8,
+    dialect: Dialect,
     debt: Debt,
     inbound: Inbound,
     early: Early,

@@ -49,9 +49,16 @@ impl Plane {
         false
     }
 
-    /// Hands a message to the handler, or tells it that the message came too fast.
-    pub(super) fn offer<H: Handler>(&mut self, handler: &mut H, id: ConnId, text: bool, payload: &[u8]) {
-        match self.pace(id, payload.len()) {
+    /// Hands a message to the handler, or tells it that the message, which took `size` bytes of work, came too fast.
+    pub(super) fn offer<H: Handler>(
+        &mut self,
+        handler: &mut H,
+        id: ConnId,
+        text: bool,
+        payload: &[u8],
+        size: usize,
+    ) {
+        match self.pace(id, size) {
             Verdict::Go => handler.message(self, id, text, payload),
             Verdict::Wait(wait) => handler.too_fast(self, id, text, payload, wait),
             Verdict::Enough => {}

@@ -6,7 +6,7 @@ use crate::limits::{ASSEMBLY_BYTES_PER_SHARD, EARLY_BYTES_MAX};
 use crate::metrics::Counter;
 use crate::net::frame;
 use crate::net::http::{self, Head};
-use crate::net::inbound::{ProtocolError, Received};
+use crate::net::inbound::{Limits, ProtocolError, Received};
 use crate::net::ring::{Completion, Op, Token};
 use crate::wire::CloseCode;
 use std::collections::VecDeque;
@@ -217,6 +217,7 @@ impl Plane {
                 self.queue_bytes(id, &http::accept(&request));
                 if let Some(conn) = self.conn_mut(id) {
                     conn.state = State::Open;
+                    conn.dialect.set_window(request.deflate);
                 }
                 handler.upgraded(self, id, &request);
                 let rest = kept.as_deref_mut().map_or(bytes, |k| k);
@@ -229,9 +230,10 @@ impl Plane {
         let mut at = 0;
         let Some(conn) = self.conn_mut(id) else { return };
         let mut inbound = std::mem::take(&mut conn.inbound);
+        let deflate = conn.dialect.window().is_some();
         // Counted again when it is put back; where it is not, it is dropped.
         self.assembly = self.assembly.saturating_sub(inbound.held_bytes());
-        let limits = self.config.limits;
+        let limits = Limits { deflate, ..self.config.limits };
         let mut frames = 0;
         let result = loop {
             let mut control = [0; CONTROL_MAX];
@@ -245,9 +247,15 @@ impl Plane {
                 Ok(Some(Received::Close { code, .. })) => Found::Closed(code),
                 Ok(Some(Received::Message { text, payload })) => {
                     if self.conn(id).is_some_and(Conn::is_talking) {
-                        self.offer(handler, id, text, payload);
+                        self.offer(handler, id, text, payload, payload.len());
                     }
                     Found::Message
+                }
+                Ok(Some(Received::Compressed { text, payload })) => {
+                    match self.inflate(handler, id, text, payload) {
+                        Ok(()) => Found::Message,
+                        Err(error) => break Err(error),
+                    }
                 }
                 Err(error) => break Err(error),
             };
@@ -275,6 +283,27 @@ impl Plane {
         };
         self.counters.add(Counter::FramesReceived, frames);
         self.after_messages(id, inbound, &mut bytes[at..], result);
+    }
+
+    /// Hands on what a compressed message says. For its sender's rate it counts as what it says, or as what came if that is more.
+    fn inflate<H: Handler>(
+        &mut self,
+        handler: &mut H,
+        id: ConnId,
+        text: bool,
+        payload: &[u8],
+    ) -> Result<(), ProtocolError> {
+        if !self.conn(id).is_some_and(Conn::is_talking) {
+            return Ok(());
+        }
+        self.counters.count(Counter::FramesInflated);
+        let mut inflater = self.inflater.take().unwrap_or_default();
+        let inflated = inflater.inflate(payload, text, self.config.limits.message_max);
+        let size = |message: &[u8]| message.len().max(payload.len());
+        let result = inflated.map(|message| self.offer(handler, id, text, message, size(message)));
+        inflater.rest();
+        self.inflater = Some(inflater);
+        result
     }
 
     fn after_messages(

@@ -40,6 +40,9 @@ impl Plane {
             return;
         }
         let tag = conn.tag();
+        let packed =
+            conn.dialect.window().map(|window| self.deflater.pack(frame, window, &mut self.counters));
+        let frame = packed.as_ref().unwrap_or(frame);
         let outbox = self.outbox_of(id);
         let before = outbox.bytes();
         let mut lost = Lost::default();
@@ -145,6 +148,7 @@ impl Plane {
             self.start_send(id);
         }
         self.dirty = dirty;
+        self.deflater.rest();
     }
 
     fn start_send(&mut self, id: ConnId) {

@@ -72,6 +72,7 @@ impl Desk {
             rate: Rate::NONE,
             handshakes: 0,
             head_timeout: 60_000,
+            crowd: None,
         };
         let mut plane = Plane::new(config, vec![ring]);
         let listener = Listener::bind("127.0.0.1:0".parse().expect("an address")).expect("a listener");

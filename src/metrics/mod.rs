@@ -43,6 +43,7 @@ counters! {
     HandedOver = "connections_handed_over" {} "Connections moved to their user's home shard";
     HandOverFailed = "connections_hand_over_failed" {} "Connections that found no place on their home shard";
     Shed = "connections_shed" {} "Upgrades answered with 503, to come back later, since too many came at a time";
+    Crowded = "connections_crowded" {} "Connections refused because their address has too many";
     HeadTimeouts = "connections_head_timeouts" {} "Connections closed because their request did not come in time";
     Refused = "connections_refused" {} "Connections closed because every table was full";
     ClosedNormal = "connections_closed" { code = "1000" } "Connections closed, by code";

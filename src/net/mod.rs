@@ -2,6 +2,7 @@
 
 pub mod capacity;
 pub mod conn;
+pub mod crowd;
 pub mod deflate;
 pub mod frame;
 pub mod http;

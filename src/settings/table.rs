@@ -158,6 +158,8 @@ settings! {
     client_queues_max_size: Bytes = "client.queues_max_size", "1GiB", from "1MiB" to "1024GiB";
     /// Connections one user may have at a time; a further one is closed with 3504.
     client_user_connection_limit: u32 = "client.user_connection_limit", "64", from "1" to "65536";
+    /// Connections one address may have at a time, of IPv6 one network of 64 bits; a further one is answered with HTTP 429. 0: any number, as behind a proxy, where all come from one address.
+    client_address_connection_limit: u32 = "client.address_connection_limit", "0", from "0" to "16000000";
     /// Web origins that may connect besides the server's own, like https://chat.example.org.
     client_allowed_origins: Vec<String> = "client.allowed_origins", "";
 

@@ -19,6 +19,7 @@ use crate::limits::{RECV_BUFFERS_MAX, RECV_BUFFERS_MIN, RECV_BUFFERS_PER_CORE};
 use crate::log::memory::MemoryLog;
 use crate::meter::Rate;
 use crate::net::capacity::{self, Capacity};
+use crate::net::crowd::Crowd;
 use crate::net::deflate;
 use crate::net::http::HttpRules;
 use crate::net::inbound::Limits;
@@ -154,6 +155,7 @@ struct Seed {
     peers: Vec<Address>,
     control: Control,
     spoken: Spoken,
+    crowd: Option<Arc<Crowd>>,
 }
 
 /// How a core tells that its rings are there, and learns of the others'.
@@ -185,6 +187,8 @@ pub fn launch(plan: &Plan) -> Result<Server, StartError> {
     let clock = Clock::new(Instant::now());
     let control = Control::new(peers.clone());
     let speakers = Arc::default();
+    let per_address = plan.settings.client_address_connection_limit;
+    let crowd = (per_address > 0).then(|| Crowd::new(per_address));
     let (ready, arrivals) = flume::unbounded();
     let mut gates = Vec::new();
     let mut hosts = Vec::new();
@@ -193,7 +197,9 @@ pub fn launch(plan: &Plan) -> Result<Server, StartError> {
         let (plan, router, peers) = (plan.clone(), router.clone(), peers.clone());
         let core = plan.cores[index];
         let (control, spoken) = (control.clone(), Spoken::by(&speakers));
-        let seed = Seed { me, plan, router, clock, capacity, listener, mailbox, peers, control, spoken };
+        let crowd = crowd.clone();
+        let seed =
+            Seed { me, plan, router, clock, capacity, listener, mailbox, peers, control, spoken, crowd };
         let (gate, go) = flume::bounded(1);
         gates.push(gate);
         let meet = Rendezvous { ready: ready.clone(), go };
@@ -280,7 +286,7 @@ impl Seed {
         let rings = (0..self.capacity.rings_per_core)
             .map(|_| Ring::new(self.capacity.slots_per_ring, buffers, bell))
             .collect::<io::Result<Vec<_>>>()?;
-        let mut plane = Plane::new(plane_config(&self.plan), rings);
+        let mut plane = Plane::new(plane_config(&self.plan, self.crowd.clone()), rings);
         plane.nap_by(self.mailbox.bell().nap_fd()?);
         Ok(plane)
     }
@@ -316,7 +322,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn plane_config(plan: &Plan) -> PlaneConfig {
+fn plane_config(plan: &Plan, crowd: Option<Arc<Crowd>>) -> PlaneConfig {
     let settings = &plan.settings;
     let echo = plan.app == AppKind::Echo;
     PlaneConfig {
@@ -337,6 +343,7 @@ fn plane_config(plan: &Plan) -> PlaneConfig {
         sign_in: !echo,
         handshakes: if echo { 0 } else { settings.rate_handshakes },
         head_timeout: millis(settings.client_head_timeout),
+        crowd,
         rate: if echo {
             Rate::NONE
         } else {

@@ -150,6 +150,11 @@ impl Raw {
         }
     }
 
+    /// Whether the stream ends before anything more comes.
+    pub fn is_at_end(&mut self) -> bool {
+        self.unread.is_empty() && !self.fill()
+    }
+
     /// Reads an HTTP answer's head.
     pub fn expect_head(&mut self) -> String {
         loop {

@@ -29,6 +29,8 @@ pub(super) enum Refusal {
     HeadTooLong,
     /// The head did not come in time.
     Timeout,
+    /// Its address has too many connections; after so many seconds it may have fewer.
+    Crowded(u64),
     /// Too many want to connect; after so many seconds there may be room.
     Busy(u64),
 }
@@ -56,6 +58,7 @@ impl Refusal {
             Self::WebSocketVersion => 426,
             Self::HeadTooLong => 431,
             Self::Timeout => 408,
+            Self::Crowded(_) => 429,
             Self::Busy(_) => 503,
         }
     }
@@ -69,6 +72,7 @@ impl Refusal {
             405 => "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET\r\n",
             408 => "HTTP/1.1 408 Request Timeout\r\n",
             426 => "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
+            429 => "HTTP/1.1 429 Too Many Requests\r\n",
             431 => "HTTP/1.1 431 Request Header Fields Too Large\r\n",
             503 => "HTTP/1.1 503 Service Unavailable\r\n",
             _ => "HTTP/1.1 400 Bad Request\r\n",
@@ -93,6 +97,7 @@ impl Refusal {
             Self::WebSocketVersion => "WebSocket version 13 is required.\n",
             Self::HeadTooLong => "The request's header fields are too long.\n",
             Self::Timeout => "The request did not come in time.\n",
+            Self::Crowded(_) => "This address has too many connections; try later.\n",
             Self::Busy(_) => "Too many clients are connecting; try later.\n",
         }
     }
@@ -102,7 +107,7 @@ impl Refusal {
         let (opening, body) = (self.opening(), self.body());
         let mut response = String::with_capacity(opening.len() + 128 + body.len());
         response.push_str(opening);
-        if let Self::Busy(seconds) = self {
+        if let Self::Busy(seconds) | Self::Crowded(seconds) = self {
             response.push_str("Retry-After: ");
             response.push_str(&seconds.to_string());
             response.push_str("\r\n");

@@ -87,6 +87,11 @@ pub fn busy(seconds: u64) -> Vec<u8> {
     Refusal::Busy(seconds).response()
 }
 
+/// The answer to an upgrade from an address that has too many connections: after so many seconds it may have fewer.
+pub fn crowded(seconds: u64) -> Vec<u8> {
+    Refusal::Crowded(seconds).response()
+}
+
 /// The answer to a request that did not come in time.
 pub fn timeout() -> Vec<u8> {
     Refusal::Timeout.response()

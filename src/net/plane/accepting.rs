@@ -4,12 +4,16 @@ use super::{Conn, Flags, Listener, Plane, State};
 use crate::ids::ConnId;
 use crate::limits::ACCEPTS_AT_ONCE;
 use crate::metrics::Counter;
+use crate::net::crowd::Place;
 use crate::net::ring::Completion;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 
 /// After being full a core listens again when its tables are this much emptier (percent), so that it does not flap.
 const REOPEN_PERCENT: u32 = 95;
+
+/// Not even an answer is due.
+struct FarTooMany;
 
 impl Plane {
     /// Starts accepting.
@@ -60,7 +64,8 @@ impl Plane {
         let Some(listener) = &self.listener else { return };
         let (fd, backlog) = (listener.as_raw_fd(), listener.backlog());
         let ring = &mut self.rings[ring];
-        if room > backlog {
+        let named = self.config.crowd.is_some();
+        if room > backlog && !named {
             if self.accepts == 0 {
                 ring.accept(fd);
                 (self.accepts, self.accept_goes_on) = (1, true);
@@ -68,21 +73,30 @@ impl Plane {
             return;
         }
         while self.accepts < room.min(ACCEPTS_AT_ONCE) {
-            ring.accept_one(fd);
+            // One that goes on by itself would not tell from where each of them comes.
+            if !named {
+                ring.accept_one(fd);
+            } else if !ring.accept_named(fd) {
+                break;
+            }
             (self.accepts, self.accept_goes_on) = (self.accepts + 1, false);
         }
     }
 
     /// Takes a new connection, and turns to the next ring when this one is full.
     pub(super) fn accepted(&mut self, ring: usize, completion: Completion) {
+        let from = self.rings[ring].accepted_from(&completion);
         if let Ok(slot) = u32::try_from(completion.result) {
             self.rings[ring].arrived();
             self.counters.count(Counter::Accepted);
             if self.draining.is_some() {
                 self.counters.count(Counter::Refused);
                 self.rings[ring].close(slot, []);
+            } else if let Ok(place) = self.place_for(from) {
+                self.admit(ring as u8, slot, place);
             } else {
-                self.admit(ring as u8, slot);
+                self.counters.count(Counter::Crowded);
+                self.rings[ring].close(slot, []);
             }
         }
         if self.accepting != Some(ring) {
@@ -104,10 +118,19 @@ impl Plane {
         }
     }
 
-    fn admit(&mut self, ring: u8, slot: u32) {
+    /// A place among the connections of its address, where they are counted.
+    fn place_for(&self, from: Option<IpAddr>) -> Result<Option<Place>, FarTooMany> {
+        let Some((crowd, from)) = self.config.crowd.as_ref().zip(from) else { return Ok(None) };
+        crowd.enter(from).map(Some).ok_or(FarTooMany)
+    }
+
+    fn admit(&mut self, ring: u8, slot: u32, place: Option<Place>) {
         let mut conn = Conn::new(ring, slot, State::Head, self.uptime);
         conn.flags.set(Flags::RECV);
         let id = ConnId::from(self.conns.insert(conn));
+        if let Some(place) = place {
+            self.places.insert(id, place);
+        }
         self.sign_in_by.push_back((self.uptime + self.config.sign_in_timeout, id));
         self.arm_receive(id);
     }

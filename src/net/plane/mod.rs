@@ -17,6 +17,7 @@ pub use moving::Parcel;
 use napping::Nap;
 
 use super::conn::{Conn, Flags, State};
+use super::crowd::{Crowd, Place};
 use super::deflate::{self, Deflater, Inflater};
 use super::http::{HttpRules, UpgradeRequest};
 use super::inbound::Limits;
@@ -31,6 +32,7 @@ use crate::metrics::{Counter, Counters, Histograms};
 use crate::slab::{Key, Slab};
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::sync::Arc;
 
 impl From<Key> for ConnId {
     fn from(key: Key) -> Self {
@@ -108,6 +110,8 @@ pub struct PlaneConfig {
     pub handshakes: u32,
     /// From accept to the whole head of a request.
     pub head_timeout: u64,
+    /// Connections by address, where they are limited.
+    pub crowd: Option<Arc<Crowd>>,
 }
 
 /// One core's data plane.
@@ -137,6 +141,8 @@ pub struct Plane {
     nap: Option<Nap>,
     draining: Option<u32>,
     moves: HashMap<ConnId, moving::Move>,
+    /// Of connections that are counted by address.
+    places: HashMap<ConnId, Place>,
     held: Vec<ConnId>,
     notices: Vec<Notice>,
     resumable: Vec<ConnId>,
@@ -189,6 +195,7 @@ impl Plane {
             nap: None,
             draining: None,
             moves: HashMap::new(),
+            places: HashMap::new(),
             held: Vec::new(),
             notices: Vec::new(),
             resumable: Vec::new(),
@@ -332,6 +339,7 @@ impl Plane {
         if conn.state != State::Gone || conn.flags.has(busy) {
             return;
         }
+        self.places.remove(&id);
         if let Some(conn) = self.conns.remove(id.into()) {
             self.drop_outbox(conn.outbox);
         }

@@ -5,6 +5,7 @@ use crate::ids::ConnId;
 use crate::meter::Debt;
 use crate::metrics::Counter;
 use crate::net::conn::{Dialect, Early};
+use crate::net::crowd::Place;
 use crate::net::inbound::Inbound;
 use crate::net::ring::{Completion, Op, RingAddress, Token};
 use crate::wire::CloseCode;
@@ -17,6 +18,7 @@ pub struct Parcel {
     slot: u32,
     dialect: Dialect,
     debt: Debt,
+    place: Option<Place>,
     inbound: Inbound,
     early: Early,
 }
@@ -87,6 +89,7 @@ impl Plane {
             slot,
             dialect: conn.dialect,
             debt: conn.debt,
+            place: self.places.remove(&id),
             inbound: std::mem::take(&mut conn.inbound),
             early: conn.early.take(),
         };
@@ -106,7 +109,11 @@ impl Plane {
         conn.debt = parcel.debt;
         conn.inbound = parcel.inbound;
         conn.early = parcel.early;
-        self.conns.insert(conn).into()
+        let id = self.conns.insert(conn).into();
+        if let Some(place) = parcel.place {
+            self.places.insert(id, place);
+        }
+        id
     }
 
     /// Reads what came along with a moved connection, then what arrives.

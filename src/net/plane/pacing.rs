@@ -5,6 +5,7 @@ use crate::ids::ConnId;
 use crate::limits::{HANDSHAKE_BURST_MS, RETRY_SPREAD_S};
 use crate::meter::{Debt, Rate, SECOND_TICK, TICK_MS, Verdict};
 use crate::metrics::Counter;
+use crate::net::crowd::Place;
 use crate::net::http;
 use crate::wire::CloseCode;
 
@@ -33,16 +34,25 @@ impl Door {
         let tick = (uptime / TICK_MS) as u32;
         self.debt.pay(tick.wrapping_sub(self.paid), SECOND_TICK);
         self.paid = tick;
-        self.debt.add(self.rate.takes(1, 0), &self.rate).map_err(|_| {
-            self.sent_away += 1;
-            1 + self.sent_away % RETRY_SPREAD_S
-        })
+        self.debt.add(self.rate.takes(1, 0), &self.rate).map_err(|_| self.later())
+    }
+
+    /// After how many seconds the next one that is sent away is to come back.
+    fn later(&mut self) -> u64 {
+        self.sent_away += 1;
+        1 + self.sent_away % RETRY_SPREAD_S
     }
 }
 
 impl Plane {
     /// Whether one more may be upgraded now; if not, it is told to come back later.
     pub(super) fn lets_in(&mut self, id: ConnId) -> bool {
+        if self.places.get(&id).is_some_and(Place::is_over) {
+            let later = self.door.later();
+            self.counters.count(Counter::Crowded);
+            self.answer_http(id, &http::crowded(later));
+            return false;
+        }
         let Err(later) = self.door.knock(self.uptime) else { return true };
         self.counters.count(Counter::Shed);
         self.answer_http(id, &http::busy(later));

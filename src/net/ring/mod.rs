@@ -5,17 +5,21 @@
 #![allow(unsafe_code)]
 
 mod buffers;
+mod names;
 mod token;
 
 pub use buffers::RecvBuffer;
 pub use token::{Op, Token};
 
 use crate::frame::Frame;
+use crate::ids::ConnId;
 use crate::limits::{RECV_BUFFER_SIZE, RING_CQ, RING_FILL_PERCENT, RING_SQ};
 use buffers::{Buffers, GROUP};
 use io_uring::types::{CancelBuilder, DestinationSlot, Fd, Fixed, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
+use names::Names;
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -96,6 +100,8 @@ pub struct Ring {
     // Before `buffers`: the kernel must let go of their memory first.
     uring: IoUring,
     buffers: Buffers,
+    /// As above; made with the first accept that asks for a name.
+    names: Option<Names>,
     in_flight: Vec<Option<SendBuffer>>,
     free_keys: Vec<u32>,
     used: Arc<AtomicU32>,
@@ -110,6 +116,11 @@ impl std::fmt::Debug for Ring {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Ring").field("used", &self.used()).field("fill", &self.fill).finish_non_exhaustive()
     }
+}
+
+/// The token of an accept that has a place for a name; the bare one has none.
+fn named_accept(number: u32) -> Token {
+    Token::new(Op::Accept, ConnId { index: number + 1, generation: 0 })
 }
 
 impl Ring {
@@ -133,6 +144,7 @@ impl Ring {
         let mut ring = Self {
             uring,
             buffers,
+            names: None,
             in_flight: Vec::new(),
             free_keys: Vec::new(),
             used: Arc::default(),
@@ -247,7 +259,7 @@ impl Ring {
     fn push(&mut self, entry: &squeue::Entry) {
         loop {
             // SAFETY: entries are built in this file only: their buffers are owned by the ring (`in_flight`, `buffers`,
-            // `deadline`) until the kernel is done with them.
+            // `names`, `deadline`) until the kernel is done with them.
             if unsafe { self.uring.submission().push(entry) }.is_ok() {
                 return;
             }
@@ -271,8 +283,27 @@ impl Ring {
         self.push(&entry.user_data(Token::bare(Op::Accept).0));
     }
 
+    /// Accepts one connection and notes from where it comes, for [`Ring::accepted_from`]; false if too many are under way.
+    pub fn accept_named(&mut self, listener: RawFd) -> bool {
+        let Some(lent) = self.names.get_or_insert_with(Names::new).lend() else { return false };
+        let entry = opcode::Accept::new(Fd(listener), lent.address, lent.length)
+            .file_index(Some(DestinationSlot::auto_target()))
+            .build();
+        self.push(&entry.user_data(named_accept(lent.number).0));
+        true
+    }
+
+    /// From where a connection came whose accept has completed; to be asked once for each.
+    pub fn accepted_from(&mut self, completion: &Completion) -> Option<IpAddr> {
+        let number = completion.token.conn().index.checked_sub(1)?;
+        self.names.as_mut()?.take_back(number)
+    }
+
     /// Ends all accepts under way; a last completion of each follows.
     pub fn stop_accepting(&mut self) {
+        for number in self.names.iter().flat_map(Names::lent).collect::<Vec<_>>() {
+            self.cancel(named_accept(number));
+        }
         let all = CancelBuilder::user_data(Token::bare(Op::Accept).0).all();
         let entry = opcode::AsyncCancel2::new(all).build().flags(squeue::Flags::SKIP_SUCCESS);
         self.push(&entry.user_data(Token::bare(Op::Close).0));

@@ -9,8 +9,8 @@ use flate2::{Compress, Compression, FlushCompress};
 
 /// What a flush ends with, and a message leaves out (RFC 7692 section 7.2.1).
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
-/// A flush that is told apart from one without enough room leaves some over (bytes).
-const FLUSH_ROOM: usize = 16;
+/// What a flush takes, and enough more that a codec which is done leaves some over (bytes).
+const FLUSH_ROOM: usize = 64;
 
 /// How frames are compressed.
 #[derive(Clone, Copy, Debug)]
@@ -106,20 +106,30 @@ impl Deflater {
 
     fn deflate(&mut self, opcode: Opcode, payload: &[u8], window: Window) -> Packed {
         let level = Compression::new(self.config.level);
-        let codec = self.codecs[window.index()]
-            .get_or_insert_with(|| Compress::new_with_window_bits(level, false, window.bits()));
+        let mut codec = self.codecs[window.index()]
+            .take()
+            .unwrap_or_else(|| Compress::new_with_window_bits(level, false, window.bits()));
         codec.reset();
         frame::begin(&mut self.scratch);
         let start = self.scratch.len();
-        self.scratch.reserve(payload.len() + FLUSH_ROOM);
+        self.scratch.reserve(room_for(payload.len()));
         let done = codec.compress_vec(payload, &mut self.scratch, FlushCompress::Sync);
-        // Where there was room for more, all of it is there.
-        let whole = done.is_ok() && self.scratch.len() < self.scratch.capacity();
+        if done.is_err() || self.scratch.len() == self.scratch.capacity() {
+            // It may have more to write, and zlib-rs (0.6.8) loses that much of its own room at each reset, until it panics for
+            // want of it: such a codec is not used again.
+            return Packed::Plain;
+        }
+        self.codecs[window.index()] = Some(codec);
         let end = self.scratch.len().saturating_sub(TAIL.len());
-        if !whole || !self.scratch.ends_with(&TAIL) || end >= start + payload.len() {
+        if !self.scratch.ends_with(&TAIL) || end >= start + payload.len() {
             return Packed::Plain;
         }
         self.scratch.truncate(end);
         Packed::Smaller(Frame::new(frame::finish_compressed(&mut self.scratch, opcode)))
     }
+}
+
+/// More than any level writes: a byte takes nine bits at most, or five bytes stand before a block of what is not compressed.
+fn room_for(payload: usize) -> usize {
+    payload + payload / 8 + payload / 64 + FLUSH_ROOM
 }

@@ -176,6 +176,24 @@ fn what_is_small_no_message_or_not_smaller_goes_as_it_is() {
 }
 
 #[test]
+fn what_gets_no_smaller_harms_no_message_after_it() {
+    let (mut inflater, mut counters) = (Inflater::default(), Counters::default());
+    let frame = message(1000);
+    let (_, text) = frame::message_in(frame.bytes()).unwrap();
+    for (level, length) in (1..=9).flat_map(|level| [1, 100, 8192, 60_000].map(|length| (level, length))) {
+        let mut deflater = Deflater::new(Config { level, min_size: 0 });
+        let mut bytes = Vec::new();
+        frame::append(&mut bytes, Opcode::Binary, &noise(length));
+        for _ in 0..100 {
+            let random = Frame::new(&bytes);
+            assert!(deflater.pack(&random, Window::MAX, &mut counters).is(&random), "{length} at {level}");
+        }
+        let packed = deflater.pack(&frame, Window::MAX, &mut counters);
+        assert_eq!(inflater.inflate(payload(&packed), true, NO_LIMIT), Ok(text), "{length} at {level}");
+    }
+}
+
+#[test]
 fn a_frame_is_compressed_once_a_window_while_someone_sends_it() {
     let mut deflater = Deflater::new(CONFIG);
     let mut counters = Counters::default();

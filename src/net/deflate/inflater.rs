@@ -39,7 +39,12 @@ impl Inflater {
         // Not even an empty message is compressed to nothing (it is one byte 0), but nothing is what it can only mean.
         if !payload.is_empty() {
             self.codec.reset(false);
-            self.run(payload, max)?;
+            if let Err(error) = self.run(payload, max) {
+                // What a codec keeps of a message that it did not come to the end of is its own affair, and has been wrong in others: it
+                // is not used again. Its sender's connection ends as well, so each can cost one.
+                self.codec = Decompress::new(false);
+                return Err(error);
+            }
         }
         if text && !utf8::is_utf8(&self.out) {
             return Err(ProtocolError::NOT_UTF8);

@@ -194,6 +194,35 @@ fn what_gets_no_smaller_harms_no_message_after_it() {
 }
 
 #[test]
+fn what_does_not_inflate_harms_no_message_after_it() {
+    let mut inflater = Inflater::default();
+    let text = b"seven wizards ".repeat(500);
+    let right = deflated(&text, 15, FlushCompress::Sync);
+    let stored = [&[0, 0x10, 0x27, 0xef, 0xd8][..], &noise(10_000)].concat();
+    for broken in [&right, &deflated(&noise(3000), 9, FlushCompress::Finish), &stored] {
+        for end in (1..broken.len()).step_by(1 + broken.len() / 100) {
+            let mut damaged = broken[..end].to_vec();
+            let max = if end % 3 == 0 { end / 2 } else { NO_LIMIT };
+            let _ = inflater.inflate(&damaged, false, max);
+            assert_eq!(
+                inflater.inflate(&right, true, NO_LIMIT),
+                Ok(&text[..]),
+                "after {end} of {}",
+                broken.len()
+            );
+            damaged[end / 2] ^= 0x10;
+            let _ = inflater.inflate(&damaged, true, max);
+            assert_eq!(
+                inflater.inflate(&right, true, text.len()),
+                Ok(&text[..]),
+                "after damage at {}",
+                end / 2
+            );
+        }
+    }
+}
+
+#[test]
 fn a_frame_is_compressed_once_a_window_while_someone_sends_it() {
     let mut deflater = Deflater::new(CONFIG);
     let mut counters = Counters::default();

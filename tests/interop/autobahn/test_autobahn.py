@@ -1,4 +1,4 @@
-"""The quick groups of the Autobahn suite find what expected.toml says, and docs/conformance.md tells it as it was found."""
+"""The quick cases of the Autobahn suite find what expected.toml says, and docs/conformance.md tells it as it was found."""
 
 import pytest
 
@@ -7,7 +7,7 @@ import verdict
 from suite import Found
 from verdict import Expected, rows
 
-# How long the quick groups may take (seconds): a bound, never a wait.
+# How long the quick cases may take (seconds): a bound, never a wait.
 PATIENCE = 150
 
 SMALL = """
@@ -24,21 +24,21 @@ def expected():
 
 @pytest.fixture(scope="module")
 def found(expected):
-    """Each case of the quick groups with what the suite found."""
+    """Each quick case with what the suite found."""
     python = suite.find_python()
     if python is None:
         pytest.skip(suite.NO_PYTHON)
     suite.install(python)
-    return suite.run(expected.fast(), PATIENCE)
+    return suite.run([*expected.fast(), *expected.fast_cases()], PATIENCE)
 
 
 def test_each_case_is_as_expected(expected, found):
-    assert expected.complaints(expected.fast(), found) == [], f"see {suite.FOLDER / 'reports' / 'index.html'}"
+    assert expected.complaints(expected.fast(), found, expected.fast_cases()) == [], f"see {suite.FOLDER / 'reports' / 'index.html'}"
 
 
 def test_the_page_tells_what_was_found(expected, found):
-    page = verdict.read_rows()
-    assert {number: page[number] for number in expected.fast()} == rows(found)
+    page, ran = verdict.read_rows(), rows(found)
+    assert {number: page[number] for number in expected.fast()} == {number: ran[number] for number in expected.fast()}
     assert f"`autobahntestsuite` {suite.version()}:" in verdict.read_section()
 
 
@@ -76,6 +76,12 @@ def test_one_case_that_is_wrong_is_a_complaint(wrong):
     results = {name: one for name, one in (RIGHT | {case: result}).items() if one}
     (complaint,) = Expected(SMALL).complaints([7], results)
     assert case in complaint or (result is None and "2 of 3" in complaint)
+
+
+def test_a_single_case_has_to_run_as_a_whole_group_has_to():
+    assert Expected(SMALL).complaints([], RIGHT, ["7.1", "7.2"]) == []
+    (complaint,) = Expected(SMALL).complaints([7], RIGHT, ["7.4"])
+    assert complaint == "case 7.4: it did not run"
 
 
 def test_where_no_python_runs_it_is_skipped(monkeypatch, tmp_path):

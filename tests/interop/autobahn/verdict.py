@@ -19,12 +19,16 @@ class Expected:
         self.other = {one["case"]: one for one in table.get("other", [])}
 
     def fast(self):
-        """The groups that run with every test."""
-        return [number for number, group in self.groups.items() if group["fast"]]
+        """The groups that run with every test as a whole."""
+        return [number for number, group in self.groups.items() if group["fast"] is True]
 
-    def complaints(self, groups, results):
-        """What is not as it has to be: whole `groups` ran, and any other cases of `results`."""
-        found = []
+    def fast_cases(self):
+        """The cases of other groups that do as well."""
+        return [case for group in self.groups.values() if isinstance(group["fast"], list) for case in group["fast"]]
+
+    def complaints(self, groups, results, cases=()):
+        """What is not as it has to be: whole `groups` and single `cases` ran, and any other cases of `results`."""
+        found = [f"case {case}: it did not run" for case in cases if case not in results]
         for number in groups:
             ran, cases = sum(group_of(case) == number for case in results), self.groups[number]["cases"]
             if ran != cases:

@@ -2,6 +2,7 @@
 use crate::engine::End;
 use crate::latency::Live;
 use crate::limits::{FAILURE_KINDS_MAX, NOTES_MAX};
+use crate::tokens::{Place, Tokens};
 use crate::wire::dialect::Dialect;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -69,6 +70,7 @@ pub(crate) struct Control {
     /// This run's number: names, groups, ids and marks differ from those of the run before.
     run: u32,
     dialect: Arc<Dialect>,
+    tokens: Option<Arc<Tokens>>,
     origin: Instant,
     started: SystemTime,
     window: Window,
@@ -101,6 +103,7 @@ impl Control {
         Ok(Self {
             run: fastrand::u32(..),
             dialect,
+            tokens: None,
             origin: Instant::now(),
             started: SystemTime::now(),
             window,
@@ -122,6 +125,11 @@ impl Control {
         })
     }
 
+    /// Users sign in by these, and not by name.
+    pub(crate) fn with_tokens(self, tokens: Option<Arc<Tokens>>) -> Self {
+        Self { tokens, ..self }
+    }
+
     /// The run's number.
     pub(crate) fn run(&self) -> u32 {
         self.run
@@ -130,6 +138,25 @@ impl Control {
     /// What the server is told and answers.
     pub(crate) fn dialect(&self) -> &Dialect {
         &self.dialect
+    }
+
+    /// What the upgrade says of who connects: a token, where users show theirs there.
+    pub(crate) fn bearer(&self, user: impl FnOnce() -> Option<String>) -> Option<String> {
+        let tokens = self.tokens.as_ref().filter(|tokens| tokens.place() == Place::Upgrade)?;
+        self.token(tokens, &user()?)
+    }
+
+    /// The message that signs a user in, by name or by token; `None` where the upgrade has done it, or nobody has to.
+    pub(crate) fn sign_in(&self, user: &str) -> Option<Vec<u8>> {
+        match &self.tokens {
+            None => self.dialect.sign_in(user),
+            Some(tokens) if tokens.place() == Place::Upgrade => None,
+            Some(tokens) => self.dialect.sign_in_by_token(&self.token(tokens, user)?),
+        }
+    }
+
+    fn token(&self, tokens: &Tokens, user: &str) -> Option<String> {
+        tokens.sign(user).map_err(|error| self.call_off(&format!("{error:#}"))).ok()
     }
 
     /// Nanoseconds since the run's origin.

@@ -1,4 +1,5 @@
 //! Every bound of the generator, with its unit.
+use std::time::Duration;
 
 /// Bytes that one read may bring; also the largest frame taken from a server, header included.
 pub(crate) const READ_BYTES: usize = 4 << 20;
@@ -114,3 +115,6 @@ pub(crate) const DRAWS_MAX: usize = 32;
 
 /// Rates that `rampup` tries.
 pub(crate) const RAMPUP_STEPS_MAX: usize = 40;
+
+/// How long a user's token is good for: longer than any run.
+pub(crate) const TOKEN_TTL: Duration = Duration::from_secs(7 * 24 * 3600);

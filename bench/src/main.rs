@@ -16,6 +16,7 @@ mod scrape;
 mod sources;
 mod target;
 mod timeline;
+mod tokens;
 mod wire;
 
 use std::process::ExitCode;

@@ -2,6 +2,7 @@
 use crate::interrupt;
 use crate::procstat;
 use crate::sources::{self, SourceRange};
+use crate::tokens::TokenArgs;
 use crate::wire::dialect::{Dialect, Encoding};
 use anyhow::{Context, bail, ensure};
 use clap::Args;
@@ -52,6 +53,8 @@ pub(crate) struct TargetArgs {
     /// How messages are written, where the dialect is Longwire's own
     #[arg(long, value_enum, default_value = "json", value_name = "NAME")]
     encoding: Encoding,
+    #[command(flatten)]
+    pub(crate) tokens: TokenArgs,
     /// Addresses to connect from, as `127.0.1.1-127.0.1.128`; may be repeated. Connections are spread over them: each is
     /// good for some 12,000. More than that on loopback go from 127.0.1.1-127.0.1.128 by themselves
     #[arg(long, value_name = "IP[-IP]", value_delimiter = ',')]
@@ -98,7 +101,7 @@ impl TargetArgs {
     /// Finds or starts the server.
     pub(crate) fn open(&self) -> anyhow::Result<Target> {
         // What nobody can speak is refused before anything is started.
-        self.dialect()?;
+        self.dialect()?.check_tokens(self.tokens.place())?;
         match (&self.url, &self.spawn) {
             (_, Some(command)) => self.start(command),
             (Some(url), None) => {

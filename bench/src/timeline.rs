@@ -18,6 +18,7 @@ struct Counts {
     delivered: u64,
     acked: u64,
     errors: u64,
+    heartbeats: u64,
 }
 
 /// Both sides' processes.
@@ -117,6 +118,7 @@ impl<'a> Timeline<'a> {
             delivered: counts.delivered - self.counts.delivered,
             acked: counts.acked - self.counts.acked,
             errors: counts.errors - self.counts.errors,
+            heartbeats: counts.heartbeats - self.counts.heartbeats,
             latency: self.latency.quantiles(),
             lag: self.lag.quantiles(),
             server_cpu: cpu(&sides.server, &self.sides.server),
@@ -161,6 +163,7 @@ impl Counts {
             delivered: control.total(|tallies| &tallies.delivered),
             acked: control.total(|tallies| &tallies.acked),
             errors: control.total(|tallies| &tallies.errors) + control.failed(),
+            heartbeats: control.total(|tallies| &tallies.pings),
         }
     }
 }
@@ -188,6 +191,7 @@ fn halve(moments: &mut Vec<Moment>) {
             delivered: one.delivered + other.delivered,
             acked: one.acked + other.acked,
             errors: one.errors + other.errors,
+            heartbeats: one.heartbeats + other.heartbeats,
             server_cpu: one.server_cpu.zip(other.server_cpu).map(|(a, b)| f64::midpoint(a, b)),
             generator_cpu: one.generator_cpu.zip(other.generator_cpu).map(|(a, b)| f64::midpoint(a, b)),
             ..other.clone()

@@ -30,6 +30,13 @@ impl<A: Driver, B: Driver> Driver for Beside<A, B> {
         }
     }
 
+    fn user(&self, conn: ConnId) -> Option<String> {
+        match conn.checked_sub(self.split) {
+            None => self.first.user(conn),
+            Some(conn) => self.second.user(conn),
+        }
+    }
+
     fn opened(&mut self, io: &mut Io<'_>, conn: ConnId) {
         match conn.checked_sub(self.split) {
             None => self.first.opened(io, conn),

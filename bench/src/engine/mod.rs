@@ -92,6 +92,10 @@ pub(crate) trait Driver: Send {
     fn path(&self, _conn: ConnId) -> Option<String> {
         None
     }
+    /// Who connects, where the upgrade says it by a token; `None` where nobody signs in.
+    fn user(&self, _conn: ConnId) -> Option<String> {
+        None
+    }
     /// A connection ended. It is called once for each end, whoever wanted it.
     fn closed(&mut self, _io: &mut Io, _conn: ConnId, _end: &End) -> After {
         After::Fail

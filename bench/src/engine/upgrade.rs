@@ -10,14 +10,30 @@ const ACCEPT: &[u8] = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 /// The header that says which subprotocol is spoken.
 const PROTOCOL: &str = "Sec-WebSocket-Protocol";
 
-/// The request, for one subprotocol or for none.
-pub(crate) fn request(server: SocketAddr, path: &str, subprotocol: Option<&str>) -> Vec<u8> {
-    let wanted = subprotocol.map_or_else(String::new, |name| format!("{PROTOCOL}: {name}\r\n"));
-    format!(
-        "GET {path} HTTP/1.1\r\nHost: {server}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{wanted}\r\n"
-    )
-    .into_bytes()
+/// What a connection asks for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wish<'a> {
+    pub(crate) server: SocketAddr,
+    pub(crate) path: &'a str,
+    /// The one subprotocol that is spoken, if any.
+    pub(crate) subprotocol: Option<&'a str>,
+    /// A token that says who connects.
+    pub(crate) bearer: Option<&'a str>,
+}
+
+impl Wish<'_> {
+    /// The request.
+    pub(crate) fn request(self) -> Vec<u8> {
+        let Self { server, path, .. } = self;
+        let wanted = self.subprotocol.map_or_else(String::new, |name| format!("{PROTOCOL}: {name}\r\n"));
+        let bearer =
+            self.bearer.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
+        format!(
+            "GET {path} HTTP/1.1\r\nHost: {server}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{wanted}{bearer}\r\n"
+        )
+        .into_bytes()
+    }
 }
 
 /// The answer's length when it is whole and an upgrade, to the subprotocol where one was asked for; `None` when more bytes
@@ -84,8 +100,11 @@ mod tests {
 
     #[test]
     fn a_subprotocol_that_was_asked_for_has_to_be_selected() {
-        let request = request(([127, 0, 0, 1], 1).into(), "/", Some("a.v1"));
-        assert!(request.ends_with(b"\r\nSec-WebSocket-Protocol: a.v1\r\n\r\n"));
+        let server = ([127, 0, 0, 1], 1).into();
+        let wish = Wish { server, path: "/", subprotocol: Some("a.v1"), bearer: None };
+        assert!(wish.request().ends_with(b"\r\nSec-WebSocket-Protocol: a.v1\r\n\r\n"));
+        let request = Wish { subprotocol: None, bearer: Some("t.o.k"), ..wish }.request();
+        assert!(request.ends_with(b"\r\nAuthorization: Bearer t.o.k\r\n\r\n"));
         let answer = |more: &str| {
             let key = String::from_utf8_lossy(ACCEPT);
             let head = format!("HTTP/1.1 101 OK\r\nsec-websocket-accept: {key}\r\n{more}\r\n");

@@ -3,6 +3,7 @@ use super::conn::{Armed, Conn, State, TICK_BITS};
 use super::io::{Io, bump, number};
 use super::lane::Lane;
 use super::pool::NONE;
+use super::upgrade::Wish;
 use super::{After, Driver, End, Next, Plan, dial, upgrade};
 use crate::control::{Control, Tallies};
 use crate::limits::{
@@ -43,7 +44,7 @@ impl<'a> Engine<'a> {
         Self {
             io: Io::new(plan.count, control, tallies),
             plan,
-            request: upgrade::request(plan.server, &plan.path, plan.subprotocol),
+            request: wish(plan, &plan.path, None).request(),
             completions: Vec::new(),
             pending: VecDeque::new(),
             fresh: 0,
@@ -314,10 +315,14 @@ impl<'a> Engine<'a> {
         self.io.upgrading += 1;
         if self.plan.tcp.is_some() {
             self.opened(driver, at);
-        } else if let Some(path) = driver.path(at) {
-            self.io.push(at, &upgrade::request(self.plan.server, &path, self.plan.subprotocol));
         } else {
-            self.io.push(at, &self.request);
+            let (path, bearer) = (driver.path(at), self.io.control.bearer(|| driver.user(at)));
+            if path.is_none() && bearer.is_none() {
+                self.io.push(at, &self.request);
+            } else {
+                let path = path.as_deref().unwrap_or(&self.plan.path);
+                self.io.push(at, &wish(self.plan, path, bearer.as_deref()).request());
+            }
         }
         self.io.arm(at);
         Ok(())
@@ -387,6 +392,10 @@ impl<'a> Engine<'a> {
         self.io.lanes.iter_mut().for_each(|lane| lane.ring.listen(false));
         Ok(())
     }
+}
+
+fn wish<'p>(plan: &'p Plan, path: &'p str, bearer: Option<&'p str>) -> Wish<'p> {
+    Wish { server: plan.server, path, subprotocol: plan.subprotocol, bearer }
 }
 
 fn closed(payload: &[u8]) -> End {

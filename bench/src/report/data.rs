@@ -19,6 +19,9 @@ pub(crate) struct Moment {
     pub(crate) acked: u64,
     /// Error answers and failed connections in it.
     pub(crate) errors: u64,
+    /// Heartbeats that the server asked for and got in it.
+    #[serde(default)]
+    pub(crate) heartbeats: u64,
     /// Latencies of what arrived in it; nothing when nothing arrived.
     pub(crate) latency: Option<Quantiles>,
     /// How late the generator sent in it.

@@ -12,7 +12,7 @@ const fn figure(what: &'static str, of: fn(&Report) -> Option<f64>) -> Figure {
 }
 
 /// All of them, the ones to quote first at the top.
-pub(crate) const FIGURES: [Figure; 20] = [
+pub(crate) const FIGURES: [Figure; 22] = [
     figure("server CPU µs per delivery", |report| report.server_cpu_us_per_delivery),
     figure("server CPU µs per frame out", |report| {
         report.server_cpu_us_per_frame.filter(|_| report.acks > 0)
@@ -38,7 +38,12 @@ pub(crate) const FIGURES: [Figure; 20] = [
             .or_else(|| per_connection(report, |at| at.server_rss))
     }),
     figure("slab bytes per connection", |report| per_connection(report, |at| Some(at.slab))),
-    figure("CPU µs per sign-in", |report| report.idle.and_then(|idle| idle.setup_cpu_us_per_connection)),
+    figure("CPU µs per sign-in", |report| {
+        let churn = || report.parts.churn.as_ref()?.server_cpu_us_per_connection;
+        report.idle.and_then(|idle| idle.setup_cpu_us_per_connection).or_else(churn)
+    }),
+    figure("heartbeats: % of a core", |report| report.heartbeat.as_ref()?.server_cpu),
+    figure("heartbeats: busiest second / mean", |report| report.heartbeat.as_ref()?.burst),
     figure("p99 moved by broadcast, µs", |report| {
         report.disturbed.map(|disturbed| disturbed.p99_difference_us)
     }),

@@ -4,6 +4,7 @@ pub(crate) mod compare;
 mod data;
 pub(crate) mod figures;
 mod files;
+mod heartbeat;
 mod hgrm;
 mod hlog;
 mod html;
@@ -25,6 +26,7 @@ use crate::scenario::{Measured, Run};
 use crate::wire::dialect::Encoding;
 pub(crate) use data::{Centre, Course, CurvePoint, Heat, Memory, MemoryAt, Moment, Slice};
 pub(crate) use files::{Out, OutArgs};
+pub(crate) use heartbeat::HeartbeatPart;
 pub(crate) use parts::{
     ChurnPart, MixedPart, Parts, RampupPart, RampupStep, StormPart, StormRound, WeightPart,
 };
@@ -61,6 +63,9 @@ pub(crate) struct IdlePart {
     pub(crate) bytes_per_connection_second_half: Option<f64>,
     /// Nothing where the server could not be looked at.
     pub(crate) setup_cpu_us_per_connection: Option<f64>,
+    /// That is of accept, upgrade and sign-in alone: nobody sent anything else.
+    #[serde(default)]
+    pub(crate) sign_in_only: bool,
 }
 
 /// A pair's latency beside what disturbs it.
@@ -127,6 +132,9 @@ pub(crate) struct Report {
     pub(crate) idle: Option<IdlePart>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) disturbed: Option<Disturbed>,
+    /// Heartbeats of the measured time, where there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) heartbeat: Option<HeartbeatPart>,
     #[serde(flatten)]
     pub(crate) parts: Parts,
     pub(crate) faults: Faults,
@@ -179,6 +187,7 @@ impl Table {
             in_time,
             saturated: generator_full(&measured, run.shares.len()),
         };
+        let heartbeat = HeartbeatPart::measured(&measured);
         Report {
             format: FORMAT,
             scenario: self.scenario.to_owned(),
@@ -214,6 +223,7 @@ impl Table {
             lag_us: lag.quantiles(),
             idle: None,
             disturbed: None,
+            heartbeat,
             parts: Parts::default(),
             faults: measured.faults,
             failed_connections: measured.failed,
@@ -260,6 +270,6 @@ impl Report {
     /// Whether every message arrived once, in order, on connections that lived.
     pub(crate) fn clean(&self) -> bool {
         let whole = self.failed_connections == 0 && self.server_errors == 0 && self.called_off.is_none();
-        self.faults.none() && whole && self.parts.clean()
+        self.faults.none() && whole && self.parts.clean() && self.heartbeat.iter().all(HeartbeatPart::clean)
     }
 }

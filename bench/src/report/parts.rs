@@ -66,6 +66,9 @@ pub(crate) struct ChurnPart {
     /// Connections that came, and that went, in the measured time.
     pub(crate) came: u64,
     pub(crate) went: u64,
+    /// All of the server's CPU time in the measured time, closes and chat beside it included, for each that came.
+    #[serde(default)]
+    pub(crate) server_cpu_us_per_connection: Option<f64>,
     /// From when each was meant to connect until it was signed in; until the end of the run for those who never were.
     pub(crate) sign_in_us: Option<Quantiles>,
     /// Connections that were not opened because too many were behind already.
@@ -241,6 +244,9 @@ impl fmt::Display for ChurnPart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { came, went, skipped, never_came, unclosed, .. } = self;
         write!(f, "  {:<10} {came} connections came, {went} went", "churn")?;
+        if let Some(us) = self.server_cpu_us_per_connection {
+            write!(f, ", {us:.1} µs server CPU for each that came, all that it did counted")?;
+        }
         if *never_came > 0 {
             write!(f, "; {never_came} NEVER came")?;
         }

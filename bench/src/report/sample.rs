@@ -55,6 +55,7 @@ fn course(seconds: u64, setup: u64, connections: u64, p50: f64) -> Course {
             delivered: sent,
             acked: sent,
             errors: u64::from(bad),
+            heartbeats: connections / 25 * seconds,
             latency,
             lag: latency.map(|q| quantiles(sent, q.p50 / 40.0)),
             server_cpu: Some(if at < 0.0 { 55.0 } else { 30.0 + 5.0 * random.f64() }),
@@ -117,6 +118,7 @@ pub(super) fn nothing() -> Report {
         lag_us: None,
         idle: None,
         disturbed: None,
+        heartbeat: None,
         parts: Parts::default(),
         faults: Faults::default(),
         failed_connections: 0,
@@ -203,8 +205,11 @@ pub(super) fn idle() -> Report {
         bytes_per_connection: 290.0,
         bytes_per_connection_second_half: Some(288.0),
         setup_cpu_us_per_connection: Some(33.0),
+        sign_in_only: false,
     };
-    Report { scenario: "idle".into(), idle: Some(part), course, server: run().server, ..nothing() }
+    let heartbeat = HeartbeatPart::of((40_000, 10.0), (0.0, 10.0), &course.moments, run().server);
+    let idle = Some(part);
+    Report { scenario: "idle".into(), idle, heartbeat, course, server: run().server, ..nothing() }
 }
 
 /// All of them.

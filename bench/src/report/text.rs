@@ -76,6 +76,7 @@ impl fmt::Display for Report {
             quantiles(f, "lag", q)?;
         }
         self.special(f)?;
+        self.heartbeat.iter().try_for_each(|heartbeat| heartbeat.fmt(f))?;
         write!(f, "{}", self.parts)?;
         for (kind, count) in &self.failures {
             writeln!(f, "  {:<10} {count} connections: {kind}", "failed")?;
@@ -90,7 +91,12 @@ impl Report {
             let half = idle.bytes_per_connection_second_half;
             let half = half.map_or_else(String::new, |bytes| format!(" ({bytes:.0} in the second half)"));
             let setup = idle.setup_cpu_us_per_connection.map_or_else(String::new, |us| {
-                format!("; {us:.1} µs CPU to accept, upgrade, sign in and answer once")
+                let did = if idle.sign_in_only {
+                    "upgrade and sign in"
+                } else {
+                    "upgrade, sign in and answer once"
+                };
+                format!("; {us:.1} µs CPU to accept, {did}")
             });
             writeln!(
                 f,

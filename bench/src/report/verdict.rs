@@ -29,6 +29,9 @@ pub(super) fn verdicts(report: &Report) -> Vec<Verdict> {
     if !parts.is_empty() {
         say(Grade::Bad, "WRONG", parts.join(", "));
     }
+    if report.heartbeat.as_ref().is_some_and(|heartbeat| !heartbeat.clean()) {
+        say(Grade::Bad, "WRONG", "heartbeats came less evenly than they may".to_owned());
+    }
     let wrong = wrong(report);
     if !wrong.is_empty() {
         say(Grade::Bad, "WRONG", wrong);

@@ -115,6 +115,13 @@ impl Driver for Part<'_> {
         }
     }
 
+    fn user(&self, conn: ConnId) -> Option<String> {
+        match self {
+            Self::Pair(pairs) => pairs.user(conn),
+            Self::Crowd(crowd) => crowd.user(conn),
+        }
+    }
+
     fn opened(&mut self, io: &mut Io<'_>, conn: ConnId) {
         match self {
             Self::Pair(pairs) => pairs.opened(io, conn),

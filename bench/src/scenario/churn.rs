@@ -73,6 +73,8 @@ pub(crate) fn run(args: &TargetArgs, options: &ChurnArgs) -> anyhow::Result<Repo
             driver.second.tell(&mut part, &mut sign_in);
         }
         part.sign_in_us = sign_in.quantiles();
+        part.server_cpu_us_per_connection =
+            measured.server.filter(|_| part.came > 0).map(|server| server.cpu * 1e6 / part.came as f64);
         let workload = format!(
             "{} connections, of which {}/s go and others come; {} users chat in pairs beside them{}, {}",
             options.connections,
@@ -248,6 +250,10 @@ fn number(conn: ConnId) -> u32 {
 impl Driver for Churn<'_> {
     fn path(&self, conn: ConnId) -> Option<String> {
         self.book.path_alone(self.first + conn)
+    }
+
+    fn user(&self, conn: ConnId) -> Option<String> {
+        Some(self.book.name(self.first + conn))
     }
 
     fn opened(&mut self, io: &mut Io<'_>, conn: ConnId) {

@@ -1,6 +1,6 @@
 //! Connections that sign in, are heard once, and then only listen; one of them may speak to everyone. Knows no socket.
 use super::common::Book;
-use super::entry::{Heard, user_name};
+use super::entry::Heard;
 use crate::control::{Control, Phase};
 use crate::engine::{After, ConnId, Driver, End, Io, Next};
 use crate::ledger::{Faults, Stream};
@@ -18,6 +18,8 @@ pub(crate) struct Crowd<'a> {
     inboxes: Vec<Stream>,
     speaker: Option<Speaker>,
     polite: bool,
+    /// Each is to send and receive once.
+    asks: bool,
 }
 
 /// Broadcasts from the crowd's first connection.
@@ -55,7 +57,13 @@ impl<'a> Crowd<'a> {
             inboxes: Vec::new(),
             speaker: None,
             polite: false,
+            asks: true,
         }
+    }
+
+    /// Each counts as heard by the answer to its sign-in: it sends nothing else.
+    pub(crate) fn silent(self) -> Self {
+        Self { asks: false, ..self }
     }
 
     /// With a speaker, and with its thread behind all others: what the crowd receives must not delay those who measure.
@@ -124,6 +132,10 @@ impl Driver for Crowd<'_> {
         self.book.path_alone(self.first + conn)
     }
 
+    fn user(&self, conn: ConnId) -> Option<String> {
+        Some(self.book.name(self.first + conn))
+    }
+
     fn opened(&mut self, io: &mut Io<'_>, conn: ConnId) {
         self.book.enter_alone(io, conn, self.first + conn);
     }
@@ -131,8 +143,8 @@ impl Driver for Crowd<'_> {
     fn message(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8], _: u64) {
         let user = self.first + conn;
         match (self.book.listen(io, (conn, user), payload), &mut self.speaker) {
-            // Each is to send and receive once.
-            (Heard::SignedIn, _) => self.book.ask(io, conn, &user_name(self.book.control.run(), user)),
+            (Heard::SignedIn, _) if !self.asks => self.hear(conn),
+            (Heard::SignedIn, _) => self.book.ask(io, conn, &self.book.name(user)),
             (Heard::Asked, _) => self.hear(conn),
             (Heard::Broadcast(seq), Some(speaker))
                 if self.inboxes[conn].arrived(seq, &mut self.book.faults) =>

@@ -59,6 +59,7 @@ pub(crate) fn run(args: &TargetArgs, options: &EchoArgs) -> anyhow::Result<Repor
 /// Refuses an encoding: what an echo server is sent is the bare payload.
 pub(crate) fn check(args: &TargetArgs) -> anyhow::Result<()> {
     ensure!(args.encoding() == Encoding::Json, "--encoding is for chat: an echo server gets bare payloads");
+    ensure!(args.tokens.place().is_none(), "--token-key is for chat: nobody signs in on an echo server");
     Ok(())
 }
 

@@ -47,7 +47,7 @@ impl<'a> Book<'a> {
     }
 
     fn sign_in(&self, io: &mut Io<'_>, conn: ConnId, user: &str) -> bool {
-        if let Some(message) = self.dialect().sign_in(user) {
+        if let Some(message) = self.control.sign_in(user) {
             io.say(conn, &message);
         }
         !self.dialect().answers_with(Answer::Authenticated)
@@ -112,16 +112,21 @@ impl<'a> Book<'a> {
         }
     }
 
+    /// The name of this run's user with this number.
+    pub(crate) fn name(&self, user: usize) -> String {
+        user_name(self.control.run(), user)
+    }
+
     /// Where a user connects who talks to nobody else.
     pub(crate) fn path_alone(&self, user: usize) -> Option<String> {
-        let name = user_name(self.control.run(), user);
+        let name = self.name(user);
         self.dialect().path(&name, &name)
     }
 
     /// Signs such a user in, and asks for something to hear once that is done: where the server answers a sign-in,
     /// [`Self::listen`] says when.
     pub(crate) fn enter_alone(&self, io: &mut Io<'_>, conn: ConnId, user: usize) {
-        let name = user_name(self.control.run(), user);
+        let name = self.name(user);
         if self.enter(io, conn, &name) {
             self.ask(io, conn, &name);
         }
@@ -144,7 +149,7 @@ impl<'a> Book<'a> {
         match self.admit(io, conn, message, || user_name(run, user)) {
             Answer::Authenticated if self.dialect().answers_with(Answer::Authenticated) => Heard::SignedIn,
             Answer::Authenticated => {
-                self.ask(io, conn, &user_name(run, user));
+                self.ask(io, conn, &self.name(user));
                 Heard::Nothing
             }
             Answer::Pong => Heard::Asked,

@@ -2,8 +2,9 @@
 use super::crowd::Crowd;
 use super::{shares, with_run};
 use crate::control::Window;
-use crate::report::{IdlePart, Parts, Report, Table, WeightPart};
+use crate::report::{HeartbeatPart, IdlePart, Parts, Report, Table, WeightPart};
 use crate::target::{TargetArgs, positive};
+use crate::wire::dialect::Answer;
 use anyhow::ensure;
 use clap::Args;
 use std::time::Duration;
@@ -26,6 +27,13 @@ pub(crate) struct IdleArgs {
     /// The same for the generator's
     #[arg(long, value_name = "BYTES", value_parser = positive)]
     pub(crate) generator_bytes: Option<f64>,
+    /// Connections rest as soon as they are signed in, unasked for a sign of life: CPU of the set-up is that of accept, upgrade
+    /// and sign-in alone
+    #[arg(long)]
+    pub(crate) sign_in_only: bool,
+    /// Fails when the server's heartbeats of any second are more than so many times the mean
+    #[arg(long, value_name = "TIMES", value_parser = positive)]
+    pub(crate) heartbeat_burst: Option<f64>,
 }
 
 /// One of so many connections may fail while they are opened.
@@ -34,6 +42,10 @@ const SPARE: u64 = 100;
 /// Runs the workload.
 pub(crate) fn run(args: &TargetArgs, options: &IdleArgs) -> anyhow::Result<Report> {
     ensure!(options.connections > 0, "--connections must be 1 or more");
+    ensure!(
+        !options.sign_in_only || args.dialect()?.answers_with(Answer::Authenticated),
+        "--sign-in-only: in this --dialect no sign-in is answered, and there is no telling when one is done"
+    );
     let shares = shares(options.connections, 1, args.threads.clamp(1, options.connections));
     let window = Window { warmup: options.settle, duration: options.hold, drain: Duration::ZERO };
     with_run(args, window, &shares, |run| {
@@ -42,7 +54,8 @@ pub(crate) fn run(args: &TargetArgs, options: &IdleArgs) -> anyhow::Result<Repor
             .map(|part| {
                 let range = (first, shares[part]);
                 first += shares[part];
-                Crowd::new((run.control, part), range)
+                let crowd = Crowd::new((run.control, part), range);
+                if options.sign_in_only { crowd.silent() } else { crowd }
             })
             .collect();
         // A million do not have to be opened again because one failed: it is counted, and the rest is weighed.
@@ -63,6 +76,7 @@ pub(crate) fn run(args: &TargetArgs, options: &IdleArgs) -> anyhow::Result<Repor
                     bytes_per_connection: each(server.rss as f64 - rss_before as f64),
                     bytes_per_connection_second_half: second_half,
                     setup_cpu_us_per_connection: measured.setup_cpu.map(|cpu| each(cpu * 1e6)),
+                    sign_in_only: options.sign_in_only,
                 }
             },
         );
@@ -80,6 +94,8 @@ pub(crate) fn run(args: &TargetArgs, options: &IdleArgs) -> anyhow::Result<Repor
         let workload = format!("{} signed-in connections at rest", options.connections);
         let books = drivers.iter().map(|driver: &Crowd<'_>| &driver.book);
         let parts = Parts { weight, ..Parts::default() };
-        Ok(Report { idle, parts, ..Table::new("idle", workload).with(run, measured, books) })
+        let table = Table::new("idle", workload).with(run, measured, books);
+        let bounded = |part| HeartbeatPart { burst_max: options.heartbeat_burst, ..part };
+        Ok(Report { idle, parts, heartbeat: table.heartbeat.clone().map(bounded), ..table })
     })
 }

@@ -61,6 +61,8 @@ pub(crate) struct Measured {
     pub(crate) errors: u64,
     /// Heartbeats answered in the whole run.
     pub(crate) heartbeats: u64,
+    /// Those of the measured time.
+    pub(crate) heartbeats_measured: u64,
     pub(crate) notes: Vec<String>,
     pub(crate) faults: Faults,
     pub(crate) course: Course,
@@ -108,7 +110,7 @@ pub(crate) fn run_on<T>(
     shares: &[usize],
     work: impl FnOnce(&Run<'_>) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    let control = Control::new(window, shares.len(), args.dialect()?)?;
+    let control = Control::new(window, shares.len(), args.dialect()?)?.with_tokens(args.tokens.open()?);
     work(&Run { target, args, control: &control, shares, tcp: None })
 }
 

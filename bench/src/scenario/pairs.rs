@@ -246,6 +246,10 @@ impl Driver for Pairs<'_> {
         self.book.dialect().path(&self.users[conn].name, &self.users[conn ^ 1].name)
     }
 
+    fn user(&self, conn: ConnId) -> Option<String> {
+        Some(self.users[conn].name.clone())
+    }
+
     fn opened(&mut self, io: &mut Io<'_>, conn: ConnId) {
         let signed_in = self.book.enter(io, conn, &self.users[conn].name);
         self.signed_in += usize::from(signed_in);

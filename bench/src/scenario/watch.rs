@@ -34,6 +34,7 @@ struct Look {
     acks: u64,
     bytes_sent: u64,
     bytes_received: u64,
+    heartbeats: u64,
 }
 
 /// The one who watches.
@@ -163,6 +164,7 @@ impl<'a> Watch<'a> {
             acks: end.acks - start.acks,
             bytes_sent: end.bytes_sent - start.bytes_sent,
             bytes_received: end.bytes_received - start.bytes_received,
+            heartbeats_measured: end.heartbeats - start.heartbeats,
             server: end.server.as_ref().zip(start.server.as_ref()).map(usage),
             generator: end.generator.as_ref().zip(start.generator.as_ref()).map(usage),
             setup_cpu,
@@ -292,6 +294,7 @@ impl<'a> Watch<'a> {
             acks: self.control.total(|tallies| &tallies.acked),
             bytes_sent: self.control.total(|tallies| &tallies.bytes_sent),
             bytes_received: self.control.total(|tallies| &tallies.bytes_received),
+            heartbeats: self.control.total(|tallies| &tallies.pings),
             generator: Sample::own(),
             server: self.run.target.pid.and_then(Sample::exact),
         }

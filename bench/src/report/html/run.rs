@@ -180,6 +180,7 @@ fn sides(report: &Report) -> Markup {
                 @if report.heartbeats > 0 {
                     " In the whole run " (units::whole(report.heartbeats)) " heartbeats were answered."
                 }
+                @if let Some(heartbeat) = &report.heartbeat { " " (heartbeat.told()) "." }
                 @if let Some(us) = report.server_cpu_us_per_frame.filter(|_| report.acks > 0) {
                     " Server CPU per frame out, deliveries and acks: " (units::time(us)) "."
                 }

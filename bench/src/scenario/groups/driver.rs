@@ -354,6 +354,10 @@ impl Driver for Groups<'_> {
         self.book.dialect().group_path(&self.name(conn), &group)
     }
 
+    fn user(&self, conn: ConnId) -> Option<String> {
+        Some(self.name(conn))
+    }
+
     fn opened(&mut self, io: &mut Io<'_>, conn: ConnId) {
         if self.book.enter(io, conn, &self.name(conn)) {
             self.join(io, conn);

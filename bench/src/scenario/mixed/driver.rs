@@ -350,6 +350,10 @@ fn number(sender: usize) -> u32 {
 }
 
 impl Driver for Mixed<'_> {
+    fn user(&self, conn: ConnId) -> Option<String> {
+        Some(self.names[conn].to_string())
+    }
+
     fn opened(&mut self, io: &mut Io<'_>, conn: ConnId) {
         if self.book.enter(io, conn, &self.names[conn]) {
             self.enter_groups(io, conn);

@@ -279,6 +279,10 @@ impl Driver for Storm<'_> {
         self.book.path_alone(self.first + conn)
     }
 
+    fn user(&self, conn: ConnId) -> Option<String> {
+        Some(self.book.name(self.first + conn))
+    }
+
     fn opened(&mut self, io: &mut Io<'_>, conn: ConnId) {
         self.book.enter_alone(io, conn, self.first + conn);
     }

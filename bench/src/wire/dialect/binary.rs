@@ -12,6 +12,12 @@ pub(super) fn sign_in(user: &str) -> Vec<u8> {
     command(Auth { credential, ..Auth::default() }, "")
 }
 
+/// Signs in by token.
+pub(super) fn sign_in_by_token(token: &str) -> Vec<u8> {
+    let credential = Some(Credential::Token(token.to_owned()));
+    command(Auth { credential, ..Auth::default() }, "")
+}
+
 /// Joins a group.
 pub(super) fn join(group: &str) -> Vec<u8> {
     command(JoinGroup { group: group.to_owned() }, "")

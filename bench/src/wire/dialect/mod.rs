@@ -8,6 +8,7 @@ mod binary;
 mod texts;
 
 use crate::limits::DIALECT_BYTES;
+use crate::tokens::Place;
 use crate::wire::frame;
 use crate::wire::marker::Bounds;
 use anyhow::{Context, ensure};
@@ -192,6 +193,14 @@ impl Dialect {
         }
     }
 
+    /// Signs in by a token; `None` where nobody can.
+    pub(crate) fn sign_in_by_token(&self, token: &str) -> Option<Vec<u8>> {
+        match &self.says {
+            Says::Texts(texts) => texts.sign_in_by_token(token).map(String::into_bytes),
+            Says::Binary => Some(binary::sign_in_by_token(token)),
+        }
+    }
+
     /// Joins a group; `None` where the path has done it.
     pub(crate) fn join(&self, group: &str) -> Option<Vec<u8>> {
         match &self.says {
@@ -222,6 +231,16 @@ impl Dialect {
     pub(crate) fn check_ids(&self, wanted: bool) -> anyhow::Result<()> {
         let has = self.texts().is_none_or(|texts| texts.id.is_some());
         ensure!(!wanted || has, "--ids: in this --dialect messages carry no id and nothing acks them");
+        Ok(())
+    }
+
+    /// Refuses tokens in messages where there is no message for them.
+    pub(crate) fn check_tokens(&self, place: Option<Place>) -> anyhow::Result<()> {
+        let has = self.sign_in_by_token("").is_some();
+        ensure!(
+            place != Some(Place::Message) || has,
+            "--token-key: this --dialect has no `sign_in_by_token`; --token-at upgrade shows the token in the request"
+        );
         Ok(())
     }
 

@@ -10,6 +10,7 @@ const ID: &str = "{id}";
 const USER: &str = "{user}";
 const PEER: &str = "{peer}";
 const GROUP: &str = "{group}";
+const TOKEN: &str = "{token}";
 
 /// A file's content.
 #[derive(Debug, Deserialize)]
@@ -20,6 +21,7 @@ pub(super) struct Texts {
     #[serde(default)]
     pub(super) greeting: Vec<String>,
     sign_in: Option<String>,
+    sign_in_by_token: Option<String>,
     join: Option<String>,
     pub(super) ping: Option<String>,
     #[serde(default = "bare")]
@@ -74,6 +76,10 @@ impl Texts {
 
     pub(super) fn sign_in(&self, user: &str) -> Option<String> {
         self.sign_in.as_ref().map(|text| text.replace(USER, user))
+    }
+
+    pub(super) fn sign_in_by_token(&self, token: &str) -> Option<String> {
+        self.sign_in_by_token.as_ref().map(|text| text.replace(TOKEN, token))
     }
 
     pub(super) fn join(&self, group: &str) -> Option<String> {

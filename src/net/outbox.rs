@@ -181,6 +181,11 @@ impl Outbox {
         self.bytes = 0;
     }
 
+    /// Takes all that is queued, in its order.
+    pub fn drain(&mut self) -> Vec<Frame> {
+        std::iter::from_fn(|| self.pop()).collect()
+    }
+
     /// Takes what one send may carry: a single frame as it is, several copied into `spare`.
     pub fn take(&mut self, spare: impl FnOnce() -> Vec<u8>) -> Option<(SendBuffer, u32)> {
         let first = self.pop()?;

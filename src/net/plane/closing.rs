@@ -29,6 +29,7 @@ impl Plane {
     }
 
     fn begin_close(&mut self, id: ConnId, close_frame: &[u8]) {
+        self.stay(id);
         self.queue_bytes(id, close_frame);
         let Some(conn) = self.conns.get_mut(id.into()) else { return };
         conn.flags.clear(Flags::PAUSED.and(Flags::HELD));
@@ -37,7 +38,6 @@ impl Plane {
         conn.state = if held == 0 { State::Closing } else { State::Lingering };
         let tag = conn.take_tag();
         self.assembly = self.assembly.saturating_sub(held);
-        self.moves.remove(&id);
         self.closed_by.push_back((self.uptime + CLOSE_TIMEOUT_MS, id));
         self.want_receive(id);
         self.notices.push(Notice::Closed(id, tag));

@@ -340,6 +340,8 @@ impl Plane {
             return;
         }
         self.places.remove(&id);
+        // One that was lost while it waited to be moved.
+        self.moves.remove(&id);
         if let Some(conn) = self.conns.remove(id.into()) {
             self.drop_outbox(conn.outbox);
         }

@@ -1,6 +1,7 @@
 //! Moving a connection to another shard's ring (design D3): the descriptor first, then everything we know of it.
 
 use super::{Conn, Flags, Handler, Notice, Plane, State};
+use crate::frame::Frame;
 use crate::ids::ConnId;
 use crate::meter::Debt;
 use crate::metrics::Counter;
@@ -21,28 +22,37 @@ pub struct Parcel {
     place: Option<Place>,
     inbound: Inbound,
     early: Early,
+    unsent: Vec<Frame>,
 }
 
-/// A move under way: the targets not tried yet.
+/// A move under way: the targets not tried yet, and what was queued before it.
 #[derive(Debug)]
 pub(super) struct Move {
     targets: Arc<[RingAddress]>,
     tried: usize,
+    unsent: Vec<Frame>,
 }
 
 impl Plane {
-    /// Moves a connection that nobody signed in on yet to one of `targets`, as soon as its 101 is sent.
+    /// Moves a connection that nobody signed in on yet to one of `targets`. What is queued for it goes along, the 101 of a request
+    /// with a token in it for one, and leaves in one send with what its new shard has to say; what is being sent is waited for.
     pub fn hand_over(&mut self, id: ConnId, targets: Arc<[RingAddress]>) {
         let Some(conn) = self.conns.get_mut(id.into()) else { return };
         if conn.state != State::Open {
             return;
         }
         conn.state = State::Moving;
-        let quiet = conn.outbox.is_none();
-        self.moves.insert(id, Move { targets, tried: 0 });
-        if quiet {
+        let unsent = self.take_unsent(id);
+        self.moves.insert(id, Move { targets, tried: 0, unsent });
+        if self.conn(id).is_some_and(|conn| conn.outbox.is_none()) {
             self.start_move(id);
         }
+    }
+
+    /// A connection does not move after all: what was to go along is sent here.
+    pub(super) fn stay(&mut self, id: ConnId) {
+        let Some(moving) = self.moves.remove(&id) else { return };
+        moving.unsent.iter().for_each(|frame| self.send_regardless(id, frame));
     }
 
     /// Sends the descriptor to the next target with room; without any, the client is told to come back.
@@ -63,7 +73,7 @@ impl Plane {
                 );
             }
         }
-        self.moves.remove(&id);
+        self.stay(id);
         self.counters.count(Counter::HandOverFailed);
         self.notices.push(Notice::NotMoved(id));
         self.close(id, CloseCode::Draining, "retryAfter=1000");
@@ -74,7 +84,7 @@ impl Plane {
         let id = completion.token.conn();
         let Some(conn) = self.conns.get_mut(id.into()) else { return };
         conn.flags.clear(Flags::MOVE);
-        let Some(moving) = self.moves.get(&id) else { return self.release(id) };
+        let Some(moving) = self.moves.get_mut(&id) else { return self.release(id) };
         let target = moving.tried - 1;
         let Ok(slot) = u32::try_from(completion.result) else {
             moving.targets[target].release();
@@ -92,6 +102,7 @@ impl Plane {
             place: self.places.remove(&id),
             inbound: std::mem::take(&mut conn.inbound),
             early: conn.early.take(),
+            unsent: std::mem::take(&mut moving.unsent),
         };
         self.moves.remove(&id);
         self.counters.count(Counter::HandedOver);
@@ -113,6 +124,7 @@ impl Plane {
         if let Some(place) = parcel.place {
             self.places.insert(id, place);
         }
+        parcel.unsent.iter().for_each(|frame| self.send_regardless(id, frame));
         id
     }
 

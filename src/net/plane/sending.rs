@@ -103,6 +103,20 @@ impl Plane {
         self.queued_bytes -= bytes;
     }
 
+    /// Takes what is queued for a connection, unless some of it is being sent: the rest would overtake that.
+    pub(super) fn take_unsent(&mut self, id: ConnId) -> Vec<Frame> {
+        let Some(conn) = self.conns.get_mut(id.into()) else { return Vec::new() };
+        if conn.flags.has(Flags::SEND) {
+            return Vec::new();
+        }
+        let Some(number) = conn.outbox.take() else { return Vec::new() };
+        let outbox = &mut self.outboxes[number.get() as usize - 1];
+        self.queued_bytes -= outbox.bytes();
+        let unsent = outbox.drain();
+        self.drop_outbox(Some(number));
+        unsent
+    }
+
     pub(super) fn outbox_of(&mut self, id: ConnId) -> &mut Outbox {
         let conn = self.conns.get_mut(id.into()).expect("callers have looked the connection up");
         let number = *conn.outbox.get_or_insert_with(|| {

@@ -1,142 +1,21 @@
 //! The decoder gives the messages, control frames and errors that tungstenite's `WebSocketContext` gives, however frames and bytes are cut.
 //!
-//! Where they differ, on purpose:
-//! 1. A close frame with a code that may not be sent: tungstenite hands out a close of its own, 1002; here it is the error 1002.
-//!    1014 (bad gateway) is in the registry and accepted here; tungstenite does not know it.
-//! 2. A length of 2^63 or more: 1002 here, as the RFC forbids it; 1009 there, as any length over the limit.
-//! 3. When: here a frame is judged by its header and text by its first impossible byte; tungstenite judges whole frames. So on a stream
-//!    that ends within a faulty frame tungstenite still waits. It also looks at a frame's size before its opcode and bits, so a frame
-//!    with both faults gets another code.
+//! Where they differ, on purpose, is said where the two are asked: `tests/fuzz/oracle.rs`.
 
-use longwire::net::inbound::{Inbound, Limits, Received};
+use longwire::net::inbound::Limits;
+use longwire_fuzz::oracle::{self, End, Outcome};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestCaseError, TestRunner};
-use std::io::{Read, Write};
-use tungstenite::error::ProtocolError;
+use tungstenite::Bytes;
 use tungstenite::protocol::frame::{Frame, FrameHeader};
-use tungstenite::protocol::{Message, Role, WebSocketConfig, WebSocketContext};
-use tungstenite::{Bytes, Error};
-
-/// What came out of a stream.
-#[derive(Clone, PartialEq, Debug)]
-enum Event {
-    Text(Vec<u8>),
-    Binary(Vec<u8>),
-    Ping(Vec<u8>),
-    Pong,
-    Close(Option<u16>, String),
-}
-
-/// How a stream ended.
-#[derive(Clone, Copy, PartialEq, Debug)]
-enum End {
-    /// All bytes are used; more may follow.
-    Waits,
-    Closed,
-    Fails(u16),
-}
-
-type Outcome = (Vec<Event>, End);
-
-/// Pieces of the given sizes, over and over, until `bytes` is used up.
-fn pieces<'b>(bytes: &'b [u8], sizes: &'b [usize]) -> impl Iterator<Item = &'b [u8]> {
-    let mut rest = bytes;
-    sizes.iter().cycle().map_while(move |size| {
-        let piece = rest.split_off(..(*size).min(rest.len()))?;
-        (!piece.is_empty()).then_some(piece)
-    })
-}
 
 fn ours(bytes: &[u8], sizes: &[usize], limit: usize) -> Outcome {
-    let limits = Limits { message_max: limit, deflate: false };
-    let mut inbound = Inbound::default();
-    let mut events = Vec::new();
-    for piece in pieces(bytes, sizes) {
-        let (mut piece, mut at) = (piece.to_vec(), 0);
-        loop {
-            let event = match inbound.next(&mut piece, &mut at, &limits) {
-                Ok(Some(Received::Message { text: true, payload })) => {
-                    Event::Text(str::from_utf8(payload).expect("text is UTF-8").into())
-                }
-                Ok(Some(Received::Message { text: false, payload })) => Event::Binary(payload.into()),
-                Ok(Some(Received::Compressed { .. })) => panic!("nobody agreed on compression"),
-                Ok(Some(Received::Ping(payload))) => Event::Ping(payload.into()),
-                Ok(Some(Received::Pong)) => Event::Pong,
-                // Difference 1.
-                Ok(Some(Received::Close { code: Some(1014), .. })) => return (events, End::Fails(1002)),
-                Ok(Some(Received::Close { code, reason })) => {
-                    events.push(Event::Close(code, reason.into()));
-                    return (events, End::Closed);
-                }
-                Ok(None) => break,
-                Err(error) => return (events, End::Fails(error.code.number())),
-            };
-            events.push(event);
-            assert!(inbound.held_bytes() <= limit + 512, "holds {} with limit {limit}", inbound.held_bytes());
-        }
-        assert_eq!(at, piece.len());
-        assert!(inbound.held_bytes() <= limit + 512, "holds {} with limit {limit}", inbound.held_bytes());
-    }
-    (events, End::Waits)
-}
-
-/// A peer that sends pieces and reads everything.
-struct Peer<I>(I);
-
-impl<'b, I: Iterator<Item = &'b [u8]>> Read for Peer<I> {
-    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
-        let piece = self.0.next().unwrap_or_default();
-        assert!(piece.len() <= buf.len(), "a piece fits");
-        buf[..piece.len()].copy_from_slice(piece);
-        Ok(piece.len())
-    }
-}
-
-impl<I> Write for Peer<I> {
-    fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
-        Ok(buf.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+    oracle::ours(bytes, sizes, &Limits { message_max: limit, deflate: false })
 }
 
 fn theirs(bytes: &[u8], limit: usize) -> Outcome {
-    let config = WebSocketConfig::default()
-        .read_buffer_size(64)
-        .max_message_size(Some(limit))
-        .max_frame_size(Some(limit));
-    let mut context = WebSocketContext::new(Role::Server, Some(config));
-    let mut peer = Peer(pieces(bytes, &[1]));
-    let mut events = Vec::new();
-    loop {
-        let event = match context.read(&mut peer) {
-            Ok(Message::Text(text)) => Event::Text(text.as_bytes().into()),
-            Ok(Message::Binary(payload)) => Event::Binary(payload.into()),
-            Ok(Message::Ping(payload)) => Event::Ping(payload.into()),
-            Ok(Message::Pong(_)) => Event::Pong,
-            Ok(Message::Close(frame)) => {
-                let (code, reason) = frame.map_or((None, String::new()), |frame| {
-                    (Some(frame.code.into()), frame.reason.as_str().to_owned())
-                });
-                // Difference 1.
-                if (code, reason.as_str()) == (Some(1002), "Protocol violation") {
-                    return (events, End::Fails(1002));
-                }
-                events.push(Event::Close(code, reason));
-                return (events, End::Closed);
-            }
-            Ok(Message::Frame(frame)) => panic!("never read: {frame}"),
-            Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => return (events, End::Waits),
-            Err(Error::Protocol(_)) => return (events, End::Fails(1002)),
-            Err(Error::Utf8(_)) => return (events, End::Fails(1007)),
-            Err(Error::Capacity(_)) => return (events, End::Fails(1009)),
-            Err(other) => panic!("{other}"),
-        };
-        events.push(event);
-    }
+    oracle::theirs(bytes, 1, limit)
 }
 
 /// A masked frame as tungstenite writes it.

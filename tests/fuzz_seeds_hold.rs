@@ -9,10 +9,13 @@ use rand::rngs::SmallRng;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
+use std::time::Instant;
 
 /// Damaged seeds tried, for each decoder.
 const TRIES: usize = 50_000;
 const TRIES_LONG: usize = 2_000_000;
+/// The check that takes far longer than others, of which a part is tried: it compresses all that it is given twice.
+const COSTLY: (&str, usize) = ("deflate_round_trip", 16);
 /// Seeds and what is made of them stay below this (bytes), as a fuzzer's inputs do.
 const LENGTH_MAX: usize = 4096;
 
@@ -100,10 +103,12 @@ fn every_seed_holds() {
 fn damaged_seeds_hold() {
     let (mut dice, tries) = dice();
     for (name, check) in CHECKS {
-        let seeds = seeds(name);
+        let (seeds, start) = (seeds(name), Instant::now());
+        let tries = if *name == COSTLY.0 { tries / COSTLY.1 } else { tries };
         for _ in 0..tries {
             hold(*check, name, &damaged(&seeds, &mut dice));
         }
+        println!("{name}: {tries} in {:?}", start.elapsed());
     }
 }
 

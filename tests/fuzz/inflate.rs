@@ -62,7 +62,7 @@ fn comes_back(data: &[u8], inflater: &mut Inflater, deflater: &mut Deflater) {
 }
 
 /// The message as miniz_oxide reads it, block after block into one buffer; `None` if it does not, or finds too much.
-fn by_another(data: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn by_another(data: &[u8]) -> Option<Vec<u8>> {
     let mut out = vec![0; MAX + 1];
     let (mut rest, mut length) = (data, 0);
     let flags = TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;

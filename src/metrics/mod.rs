@@ -153,6 +153,11 @@ gauges! {
     OutboxBytes = "outbox_bytes" {} "Bytes queued for connections";
     SendingBytes = "sending_bytes" {} "Bytes of sends under way, that the kernel has not taken all of";
     AssemblyBytes = "assembly_bytes" {} "Bytes of half-received messages";
+    RingSlots = "ring_slots_used" {} "Descriptors in the rings' tables, those on their way there included";
+    RecvBuffers = "recv_buffers_taken" {} "Receive buffers taken from the rings and not given back yet";
+    Outboxes = "outboxes_used" {} "Outboxes of connections, with something queued or under way";
+    Moves = "moves_active" {} "Connections that wait to move to another shard, or are on their way";
+    Places = "address_places" {} "Connections that count for their address";
     ViewBytes = "view_bytes" {} "Bytes of messages kept in memory";
 }
 

@@ -217,9 +217,8 @@ impl Chat {
     }
 
     fn gauges(&self, net: &Plane, mailbox: &Mailbox, gauges: &mut Gauges) {
-        let held = net.held_bytes();
+        net.gauges(gauges);
         let rules = self.rules.gauges();
-        gauges.set(Gauge::Connections, net.len() as u64);
         for encoding in Encoding::ALL {
             gauges.set(sessions_of(encoding), u64::from(self.io.spoken.here(encoding)));
         }
@@ -228,9 +227,6 @@ impl Chat {
         gauges.set(Gauge::FanOutJobs, rules.fanout_jobs as u64);
         gauges.set(Gauge::MailboxDepth, mailbox.depth() as u64);
         gauges.set(Gauge::SpillDepth, self.io.mailroom.spilled() as u64);
-        gauges.set(Gauge::OutboxBytes, held.queued as u64);
-        gauges.set(Gauge::SendingBytes, held.sending as u64);
-        gauges.set(Gauge::AssemblyBytes, held.assembly as u64);
         gauges.set(Gauge::ViewBytes, self.io.view.bytes() as u64);
     }
 

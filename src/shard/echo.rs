@@ -7,7 +7,7 @@ use crate::clock::Now;
 use crate::frame::{Class, Frame};
 use crate::ids::{ConnId, ShardId};
 use crate::limits::SCRATCH_KEPT;
-use crate::metrics::{Gauge, Snapshot};
+use crate::metrics::Snapshot;
 use crate::net::frame::{self, Opcode};
 use crate::net::http::{HttpRules, UpgradeRequest};
 use crate::net::plane::{Handler, Plane};
@@ -64,7 +64,7 @@ impl App for Echo {
                     let mut snapshot = Snapshot::empty(self.me);
                     snapshot.counters = net.counters.clone();
                     snapshot.histograms = net.histograms.clone();
-                    snapshot.gauges.set(Gauge::Connections, net.len() as u64);
+                    net.gauges(&mut snapshot.gauges);
                     // The asker may have given up.
                     let _ = reply.try_send(snapshot);
                 }

@@ -28,7 +28,7 @@ use crate::frame::Frame;
 use crate::ids::ConnId;
 use crate::limits::{ANSWER_COST, COMMANDS_IN_FLIGHT};
 use crate::meter::Rate;
-use crate::metrics::{Counter, Counters, Histograms};
+use crate::metrics::{Counter, Counters, Gauge, Gauges, Histograms};
 use crate::slab::{Key, Slab};
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -75,17 +75,6 @@ pub enum Notice {
     Moved(ConnId, Parcel),
     /// A connection that should move found no room there; it is being closed.
     NotMoved(ConnId),
-}
-
-/// What all connections of a plane hold together (bytes).
-#[derive(Clone, Copy, Debug)]
-pub struct Held {
-    /// Queued, nothing of it sent yet.
-    pub queued: usize,
-    /// In sends under way: copies, and frames counted as if each had one receiver only.
-    pub sending: usize,
-    /// Of half-received messages.
-    pub assembly: usize,
 }
 
 /// What a plane is built with; times in ms.
@@ -224,9 +213,18 @@ impl Plane {
         self.conns.is_empty()
     }
 
-    /// What connections hold.
-    pub fn held_bytes(&self) -> Held {
-        Held { queued: self.queued_bytes, sending: self.sending_bytes, assembly: self.assembly }
+    /// What connections hold, for `/metrics`.
+    pub fn gauges(&self, gauges: &mut Gauges) {
+        let over_rings = |what: fn(&Ring) -> u64| self.rings.iter().map(what).sum();
+        gauges.set(Gauge::Connections, self.len() as u64);
+        gauges.set(Gauge::OutboxBytes, self.queued_bytes as u64);
+        gauges.set(Gauge::SendingBytes, self.sending_bytes as u64);
+        gauges.set(Gauge::AssemblyBytes, self.assembly as u64);
+        gauges.set(Gauge::RingSlots, over_rings(|ring| u64::from(ring.used())));
+        gauges.set(Gauge::RecvBuffers, over_rings(|ring| u64::from(ring.buffers_out())));
+        gauges.set(Gauge::Outboxes, (self.outboxes.len() - self.free_outboxes.len()) as u64);
+        gauges.set(Gauge::Moves, self.moves.len() as u64);
+        gauges.set(Gauge::Places, self.places.len() as u64);
     }
 
     /// Which encoding a connection speaks.

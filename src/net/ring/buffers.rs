@@ -5,6 +5,7 @@ use crate::limits::RECV_BUFFER_SIZE;
 use io_uring::IoUring;
 use io_uring::types::BufRingEntry;
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::cell::Cell;
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
@@ -76,6 +77,8 @@ pub(super) struct Buffers {
     data: Rc<Region>,
     count: u16,
     tail: u16,
+    /// Taken and not given back.
+    out: Cell<u16>,
 }
 
 impl Buffers {
@@ -91,7 +94,7 @@ impl Buffers {
         unsafe {
             uring.submitter().register_buf_ring_with_flags(entries.start.as_ptr() as u64, count, GROUP, 0)?;
         }
-        let mut buffers = Self { entries, data, count, tail: 0 };
+        let mut buffers = Self { entries, data, count, tail: 0, out: Cell::new(0) };
         (0..count).for_each(|id| buffers.put(id));
         buffers.publish();
         Ok(buffers)
@@ -102,15 +105,22 @@ impl Buffers {
         self.count
     }
 
+    /// How many were taken and not given back.
+    pub(super) fn out(&self) -> u16 {
+        self.out.get()
+    }
+
     /// Wraps what a completion says was received.
     pub(super) fn take(&self, id: u16, len: usize) -> RecvBuffer {
         assert!(id < self.count && len <= RECV_BUFFER_SIZE, "the kernel names buffers it was given");
+        self.out.set(self.out.get() + 1);
         RecvBuffer { region: Rc::clone(&self.data), id, len }
     }
 
     /// Returns a buffer to the kernel, which sees it after [`Buffers::publish`].
     pub(super) fn give_back(&mut self, buffer: &RecvBuffer) {
         debug_assert!(Rc::ptr_eq(&buffer.region, &self.data), "a buffer goes back to its own ring");
+        self.out.set(self.out.get() - 1);
         self.put(buffer.id);
     }
 

@@ -183,6 +183,11 @@ impl Ring {
         self.buffers.count()
     }
 
+    /// Receive buffers that were taken and not given back.
+    pub fn buffers_out(&self) -> u16 {
+        self.buffers.out()
+    }
+
     /// System calls made since the last question.
     pub fn take_enters(&mut self) -> u64 {
         std::mem::take(&mut self.enters)
@@ -343,9 +348,9 @@ impl Ring {
         self.push(&entry.user_data(token.0));
     }
 
-    /// Takes the buffer a receive filled.
+    /// Takes the buffer a receive filled; one that failed after it had taken its buffer filled nothing of it.
     pub fn received(&self, completion: &Completion) -> Option<RecvBuffer> {
-        let len = usize::try_from(completion.result).ok()?;
+        let len = usize::try_from(completion.result).unwrap_or_default();
         Some(self.buffers.take(completion.buffer?, len))
     }
 

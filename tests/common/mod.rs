@@ -21,6 +21,22 @@ use tungstenite::{Error, Message, WebSocket};
 /// Ten times what anything here takes on a busy machine: a test that waits this long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What a server holds for connections, and gives back when they have gone.
+pub const OF_CONNECTIONS: [Gauge; 12] = [
+    Gauge::Connections,
+    Gauge::JsonSessions,
+    Gauge::ProtoSessions,
+    Gauge::RingSlots,
+    Gauge::RecvBuffers,
+    Gauge::Outboxes,
+    Gauge::OutboxBytes,
+    Gauge::SendingBytes,
+    Gauge::AssemblyBytes,
+    Gauge::Moves,
+    Gauge::Places,
+    Gauge::SpillDepth,
+];
+
 /// What a test's server is started with: an ephemeral port, and shards that share cores if they must.
 pub fn plan(app: AppKind, shards: usize, settings: &[(&str, &str)]) -> Plan {
     let allowed = affinity::get_thread_affinity().expect("the cores of this process");
@@ -111,6 +127,11 @@ impl TestServer {
         names.filter(at_home).nth(n).expect("every shard is home to some")
     }
 
+    /// The shard that is a user's home.
+    pub fn home_of(&self, user: &str) -> u16 {
+        self.server().router().home_of_user(&UserName::new(user).expect("a name")).0
+    }
+
     /// A plain TCP connection.
     pub fn tcp(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address()).expect("the server accepts");
@@ -167,6 +188,19 @@ impl TestServer {
     /// Signed-in sessions of all encodings, over all shards.
     pub fn sessions(&self) -> u64 {
         [Gauge::JsonSessions, Gauge::ProtoSessions].into_iter().map(|gauge| self.level(gauge)).sum()
+    }
+
+    /// Waits until the server holds nothing for any connection: no slot, buffer, queue, move or place.
+    pub fn wait_until_nothing_is_held(&self) {
+        let start = Instant::now();
+        loop {
+            let held: Vec<_> = OF_CONNECTIONS.iter().map(|gauge| (gauge, self.level(*gauge))).collect();
+            if held.iter().all(|(_, level)| *level == 0) {
+                return;
+            }
+            assert!(start.elapsed() < PATIENCE, "something is left: {held:?}");
+            std::thread::yield_now();
+        }
     }
 
     /// Waits until a condition holds; the server is asked again and again, which gives its shards time.

@@ -155,6 +155,11 @@ impl Raw {
         self.unread.is_empty() && !self.fill()
     }
 
+    /// Forgets what was read and not looked at.
+    pub fn discard(&mut self) {
+        self.unread.clear();
+    }
+
     /// Reads an HTTP answer's head.
     pub fn expect_head(&mut self) -> String {
         loop {

@@ -137,10 +137,14 @@ impl Plane {
         if conn.state == State::Gone {
             return;
         }
+        let waits_to_move = conn.state == State::Moving && !conn.flags.has(Flags::MOVE);
         conn.state = State::Gone;
         let held = conn.forget_input();
         let shutting = conn.flags.has(Flags::SHUT);
         self.assembly = self.assembly.saturating_sub(held);
+        if waits_to_move {
+            self.moves.remove(&id);
+        }
         if !shutting {
             self.close_slot(id);
             self.release(id);

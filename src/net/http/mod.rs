@@ -117,6 +117,8 @@ fn judge(request: &Request, rules: &HttpRules) -> Result<UpgradeRequest, Refusal
         return Err(Refusal::Greeting);
     }
     let host = only(headers, &HOST)?.ok_or(Refusal::Host)?;
+    // Which of two keys is to be answered the client and what stands between may see differently.
+    only(headers, &SEC_WEBSOCKET_KEY)?;
     let mut response = create_response(request).map_err(|error| match error {
         Error::Protocol(Fault::MissingSecWebSocketVersionHeader)
             if headers.contains_key(SEC_WEBSOCKET_VERSION) =>

@@ -8,10 +8,16 @@ pub const RING_SLOTS_MAX: u32 = 1 << 20;
 pub const RING_SQ: u32 = 1024;
 /// Completion queue entries of a ring; the kernel keeps what overflows and the counter `ring_overflow` moves.
 pub const RING_CQ: u32 = 8192;
+/// Places a server listens on (number).
+pub const LISTENERS_MAX: usize = 8;
+/// The path of a Unix socket (bytes): it fits into a socket's address with what the name of its lock has before it.
+pub const UNIX_PATH_MAX: usize = 98;
 /// Connections that wait to be accepted (number); the kernel clamps it to `net.core.somaxconn`.
 pub const ACCEPT_BACKLOG: u32 = 65_535;
 /// Single accepts under way in a table with less room than all who may wait need (number).
 pub const ACCEPTS_AT_ONCE: u32 = 64;
+/// Accepts of one core under way on a socket that all cores share (number): few, so that each core gets its turn.
+pub const SHARED_ACCEPTS_AT_ONCE: u32 = 8;
 /// Receive buffers of all rings of a core together (number); their memory is touched only as rings come into use.
 pub const RECV_BUFFERS_PER_CORE: u32 = 8192;
 /// Receive buffers of one ring at most (a power of two).
@@ -130,6 +136,7 @@ pub const MEMORY_VIEW_HEADS: usize = 1 << 20;
 const _: () = assert!(RECV_BUFFERS_MAX.is_power_of_two() && RECV_BUFFERS_MIN.is_power_of_two());
 const _: () = assert!(RECV_BUFFERS_MAX >= RECV_BUFFERS_MIN);
 const _: () = assert!(RING_CQ >= 4096 && RING_CQ >= 2 * RING_SQ);
+const _: () = assert!(LISTENERS_MAX <= ACCEPTS_AT_ONCE as usize && LISTENERS_MAX <= u8::MAX as usize);
 const _: () = assert!(COMMANDS_IN_FLIGHT <= u16::MAX as usize);
 const _: () = assert!(HISTORY_PAGE <= HISTORY_PAGE_MAX);
 const _: () = assert!(HANDSHAKE_BURST_MS <= RATE_BURST_MS);

@@ -217,3 +217,22 @@ fn an_address_in_use_is_named_with_what_to_do() {
     let (code, _, error) = run(&["serve", "--dev", "--listen", "127.0.0.1:0", "--admin-listen", &admin]);
     assert!(code == 1 && error.contains(&admin) && error.contains("--admin-listen"), "{error}");
 }
+
+#[test]
+fn listen_may_be_given_several_times_and_the_banner_names_each_place() {
+    let path = std::env::temp_dir().join(format!("longwire-cli-{}.sock", std::process::id()));
+    let unix = format!("unix:{}", path.display());
+    let mut server =
+        Running::start(&[&DEV[..], &["--listen", "127.0.0.1:0", "--listen", &unix]].concat(), "try");
+    assert_eq!(server.banner.matches("ws://127.0.0.1:").count(), 3, "two places and one to try");
+    assert!(server.banner.contains(&unix), "{}", server.banner);
+    let (code, _, error) = run(&["serve", "--dev", "--listen", &unix, "--admin-listen", "off"]);
+    let pid = format!("pid {}", server.child.id());
+    assert!(code == 1 && error.contains(&unix) && error.contains(&pid), "{error}");
+    server.signal("TERM");
+    assert_eq!(server.exit_code(Duration::from_secs(15)), Some(0));
+    assert!(!path.exists());
+    let (code, _, error) =
+        run(&["serve", "--dev", "--listen", "127.0.0.1:0", "--listen", "wss://127.0.0.1:0"]);
+    assert!(code == 2 && error.contains("tls.certificate"), "{error}");
+}

@@ -76,7 +76,7 @@ impl Desk {
         };
         let mut plane = Plane::new(config, vec![ring]);
         let listener = Listener::bind("127.0.0.1:0".parse().expect("an address")).expect("a listener");
-        let address = listener.address();
+        let address = listener.endpoint().address().expect("of TCP");
         plane.listen(listener);
         let rules = HttpRules { allowed_origins: Vec::new(), dev: false, supported: &[], deflate: false };
         let tally = Tally { rules, upgraded: 0, messages: 0 };

@@ -93,6 +93,10 @@ fn contradictions_are_refused() {
         ("group.event_max_members", "100000", ""),
         ("group.max_members", "99", "group.event_max_members"),
         ("server.admin_listen", "127.0.0.1:9501", "another address"),
+        ("server.listen", "unix:/run/x, 127.0.0.1:9502", "another address"),
+        ("server.listen", "127.0.0.1:1,[::1]:1,unix:/run/x,127.0.0.1:0", ""),
+        ("server.listen", "127.0.0.1:1,wss://127.0.0.1:2", "needs tls.certificate"),
+        ("server.listen", "127.0.0.1:1?proxy=v2", "not available"),
         ("server.cores", "0-64", "more than 64"),
         ("store.data_dir", "/x", "in memory only"),
         ("store.durability", "fsync", "is not available"),
@@ -112,7 +116,10 @@ fn who_may_sign_in_is_settled_before_the_start() {
     let check = |pairs: &[(&str, &str)]| Settings::with(pairs.iter().copied()).unwrap().check_sign_in();
     assert!(check(&[]).unwrap_err().contains("--token-key FILE"));
     assert!(check(&[("server.dev", "true")]).is_ok());
-    assert!(check(&[("server.dev", "true"), ("server.listen", "[::1]:1")]).is_ok());
+    assert!(check(&[("server.dev", "true"), ("server.listen", "[::1]:1,unix:/run/x")]).is_ok());
+    assert!(
+        check(&[("server.dev", "true"), ("server.listen", "[::1]:1,[::]:2")]).unwrap_err().contains("[::]:2")
+    );
     assert!(
         check(&[("server.dev", "true"), ("server.listen", "0.0.0.0:1")]).unwrap_err().contains("127.0.0.1")
     );

@@ -15,7 +15,7 @@ const HOUSE: &[(&str, &[&str], &[&str])] = &[
     ("lib", &["*"], &[]),
     (
         "cli",
-        &["admin", "auth", "clock", "ids", "settings", "shard", "tune"],
+        &["admin", "auth", "clock", "ids", "net::endpoint", "settings", "shard", "tune"],
         &["affinity", "clap", "serde_json", "tokio"],
     ),
     ("ids", &[], &["arrayvec", "compact_str"]),
@@ -28,11 +28,17 @@ const HOUSE: &[(&str, &[&str], &[&str])] = &[
     ("meter", &["limits"], &[]),
     ("route", &["ids"], &["siphasher"]),
     ("metrics", &["ids"], &["hdrhistogram"]),
-    ("settings", &["ids"], &["clap", "humantime", "strsim", "toml"]),
+    ("settings", &["ids", "net::endpoint"], &["clap", "humantime", "strsim", "toml"]),
     ("auth", &["claims", "clock", "ids"], &["jsonwebtoken", "serde"]),
     (
         "tune",
-        &["ids::PARTITIONS", "limits::ACCEPT_BACKLOG", "limits::RING_SLOTS_MAX", "net::capacity"],
+        &[
+            "ids::PARTITIONS",
+            "limits::ACCEPT_BACKLOG",
+            "limits::RING_SLOTS_MAX",
+            "net::capacity",
+            "net::endpoint",
+        ],
         &["serde"],
     ),
     ("admin", &["ids", "metrics", "settings"], &["axum", "prometheus_client", "tokio"]),

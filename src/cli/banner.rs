@@ -1,5 +1,6 @@
 //! What a started server tells: where it is, what it runs on, how much it holds and what it promises. Knows no server.
 
+use crate::net::endpoint::Endpoint;
 use crate::settings::{Settings, Value};
 use crate::shard::AppKind;
 use std::fmt::Write;
@@ -7,7 +8,7 @@ use std::net::SocketAddr;
 
 /// What is to be told.
 pub(super) struct Facts<'a> {
-    pub(super) address: SocketAddr,
+    pub(super) listens_on: &'a [Endpoint],
     pub(super) admin: Option<SocketAddr>,
     pub(super) cores: &'a [usize],
     /// How many connections fit, and why not more.
@@ -22,7 +23,9 @@ pub(super) fn text(facts: &Facts) -> String {
     let mut line = |name: &str, text: String| {
         let _ = writeln!(page, "  {name:<11}{text}");
     };
-    line("clients", format!("ws://{}/", facts.address));
+    for (n, endpoint) in facts.listens_on.iter().enumerate() {
+        line(if n == 0 { "clients" } else { "" }, endpoint.url());
+    }
     if let Some(admin) = facts.admin {
         line("admin", format!("http://{admin} (/metrics, /healthz, /readyz)"));
         if !admin.ip().is_loopback() {
@@ -46,7 +49,10 @@ fn chat_lines(facts: &Facts, line: &mut impl FnMut(&str, String)) {
     if settings.server_dev {
         line("mode", "dev: ANYONE on this machine signs in by name, without a password".into());
         let auth = r#"{"type":"auth","username":"alice"}"#;
-        line("try", format!("npx wscat -c ws://{}/   then type   {auth}", facts.address));
+        let plain = |endpoint: &&Endpoint| !endpoint.tls && !endpoint.proxy && endpoint.address().is_some();
+        if let Some(endpoint) = facts.listens_on.iter().find(plain) {
+            line("try", format!("npx wscat -c {}   then type   {auth}", endpoint.url()));
+        }
     } else {
         line("sign-in", "by token; `longwire gentoken --user NAME --token-key FILE` makes one".into());
     }

@@ -24,7 +24,7 @@ pub(super) fn run(start: Start) -> Result<(), Failure> {
     let admin = start.admin.map(bind_admin).transpose()?;
     let admin_address = admin.as_ref().and_then(|listener| listener.local_addr().ok());
     let server = shard::launch(&Plan {
-        listen: settings.server_listen,
+        listen: settings.server_listen.clone(),
         cores: cores.clone(),
         connections: settings.server_connection_limit as usize,
         settings: Arc::clone(&settings),
@@ -35,7 +35,7 @@ pub(super) fn run(start: Start) -> Result<(), Failure> {
     control::start(admin, server.control(), settings.shutdown_timeout, spare)
         .map_err(|error| Failure::failed(format!("control thread: {error}")))?;
     let facts = Facts {
-        address: server.local_addr(),
+        listens_on: server.listens_on(),
         admin: admin_address,
         cores: &cores,
         capacity: server.capacity().to_string(),

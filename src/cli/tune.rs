@@ -63,5 +63,5 @@ fn goal(given: &ArgMatches, settings: &Settings) -> Goal {
         CoreList::Only(cores) => Some(cores.clone()),
     };
     let connections = if set { u64::from(settings.server_connection_limit) } else { CONNECTIONS };
-    Goal { connections, cores, listen: settings.server_listen }
+    Goal { connections, cores, listen: settings.server_listen.clone() }
 }

@@ -4,6 +4,7 @@ pub mod capacity;
 pub mod conn;
 pub mod crowd;
 pub mod deflate;
+pub mod endpoint;
 pub mod frame;
 pub mod http;
 pub mod inbound;

@@ -2,7 +2,7 @@
 //! Knows no kernel versions.
 
 use super::listen::Listener;
-use super::ring::{Completion, Op, Ring, SendBuffer, Token};
+use super::ring::{Completion, Gate, Op, Ring, SendBuffer, Token};
 use crate::frame::Frame;
 use crate::ids::ConnId;
 use rustix::event::{EventfdFlags, eventfd};
@@ -63,11 +63,14 @@ pub fn check() -> Result<(), Missing> {
 
     let loopback = "127.0.0.1:0".parse().expect("an address");
     let listener = Listener::bind(loopback).map_err(named("listening on loopback with SO_REUSEPORT"))?;
-    let mut client = TcpStream::connect(listener.address()).map_err(named("connecting on loopback"))?;
+    let connecting = named("connecting on loopback");
+    let address =
+        listener.endpoint().address().ok_or_else(|| connecting(io::ErrorKind::AddrNotAvailable.into()))?;
+    let mut client = TcpStream::connect(address).map_err(connecting)?;
     client.set_read_timeout(Some(PATIENCE)).map_err(named("a socket's time-out"))?;
 
     let accept = named("multishot accept into a descriptor table");
-    one.accept(listener.as_raw_fd());
+    one.accept(listener.as_raw_fd(), Gate::default());
     let slot = slot(await_one(&mut one, Op::Accept).map_err(accept)?).map_err(accept)?;
 
     let recv = named("multishot receive into provided buffers");

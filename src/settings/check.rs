@@ -2,6 +2,7 @@
 
 use super::table::Settings;
 use super::values::CoreList;
+use crate::net::endpoint::Endpoint;
 
 /// Cores one server can use: a shard needs at least one of the fixed partitions.
 const CORES_MAX: usize = crate::ids::PARTITIONS as usize;
@@ -9,8 +10,8 @@ const CORES_MAX: usize = crate::ids::PARTITIONS as usize;
 impl Settings {
     /// Checks what no server could run with; returns what is wrong, one sentence each.
     pub fn contradictions(&self) -> Vec<String> {
-        let admin_is_own =
-            self.server_admin_listen != Some(self.server_listen) || self.server_listen.port() == 0;
+        let addresses = || self.server_listen.iter().filter_map(Endpoint::address);
+        let admin_is_own = addresses().all(|at| at.port() == 0 || self.server_admin_listen != Some(at));
         let few_cores = !matches!(&self.server_cores, CoreList::Only(cores) if cores.len() > CORES_MAX);
         let origins_are_origins = self.client_allowed_origins.iter().all(|o| is_origin(o));
         let rules = [
@@ -35,6 +36,14 @@ impl Settings {
                 "group.event_max_members must not be above group.max_members",
             ),
             (admin_is_own, "server.admin_listen must be another address than server.listen"),
+            (
+                !self.server_listen.iter().any(|endpoint| endpoint.tls),
+                "server.listen: wss:// needs tls.certificate and tls.key, which this version does not have; use ws:// behind a proxy that does TLS",
+            ),
+            (
+                !self.server_listen.iter().any(|endpoint| endpoint.proxy),
+                "server.listen: ?proxy=v2 is not available in this version; leave it out",
+            ),
             (few_cores, "server.cores names more than 64 cores, which is as many as one server uses"),
             (
                 self.store_data_dir.is_none(),
@@ -53,13 +62,13 @@ impl Settings {
     /// # Errors
     /// A sentence for the person who starts the server.
     pub fn check_sign_in(&self) -> Result<(), String> {
-        match (self.server_dev, &self.token_key_file) {
-            (true, _) if !self.server_listen.ip().is_loopback() => Err(format!(
-                "--dev lets anyone sign in, so it listens on a loopback address only, and {} is none; \
+        let public = self.server_listen.iter().find(|endpoint| !endpoint.is_local());
+        match (self.server_dev, &self.token_key_file, public) {
+            (true, _, Some(public)) => Err(format!(
+                "--dev lets anyone sign in, so it listens on a loopback address only, and {public} is none; \
                  listen on 127.0.0.1, or leave --dev out and give --token-key FILE",
-                self.server_listen
             )),
-            (false, None) => Err(
+            (false, None, _) => Err(
                 "nobody could sign in: give --token-key FILE (make one: `head -c 32 /dev/urandom | base64 > token.key`), \
                  or --dev to try the server on this machine without tokens"
                     .into(),

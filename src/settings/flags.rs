@@ -15,12 +15,16 @@ pub fn given(matches: &ArgMatches) -> Vec<(String, String)> {
     ROWS.iter()
         .filter(given)
         .filter(|row| matches.value_source(row.key) == Some(ValueSource::CommandLine))
-        .filter_map(|row| Some((row.key.to_string(), matches.get_one::<String>(row.key)?.clone())))
+        .filter_map(|row| {
+            let values: Vec<&str> = matches.get_many::<String>(row.key)?.map(String::as_str).collect();
+            Some((row.key.to_string(), values.join(",")))
+        })
         .collect()
 }
 
 fn arg(row: &'static Row) -> Arg {
-    let arg = Arg::new(row.key).action(ArgAction::Set).help(help(row)).value_name(placeholder(row));
+    let action = if many(row) { ArgAction::Append } else { ArgAction::Set };
+    let arg = Arg::new(row.key).action(action).help(help(row)).value_name(placeholder(row));
     let arg = match row.alias {
         Some(alias) => arg.long(alias).alias(row.flag()).help_heading("Main settings"),
         None => arg.long(row.flag()).hide_short_help(true).help_heading("All other settings"),
@@ -32,18 +36,24 @@ fn arg(row: &'static Row) -> Arg {
     }
 }
 
+/// Whether a flag of several values may stand for them together, or be given for each.
+fn many(row: &Row) -> bool {
+    ["addresses", "list"].contains(&row.kind)
+}
+
 fn help(row: &Row) -> String {
     let help = row.help.trim().trim_end_matches('.');
+    let more = if many(row) { "; may be given several times" } else { "" };
     if row.default.is_empty() || row.bare && row.default == "false" {
-        help.to_string()
+        format!("{help}{more}")
     } else {
-        format!("{help} [default: {}]", row.default)
+        format!("{help}{more} [default: {}]", row.default)
     }
 }
 
 fn placeholder(row: &Row) -> &'static str {
     match row.kind {
-        "address" | "address or `off`" => "ADDR",
+        "address or `off`" | "addresses" => "ADDR",
         "path" if row.key.ends_with("_dir") => "DIR",
         "path" => "FILE",
         "duration" => "TIME",
@@ -51,6 +61,7 @@ fn placeholder(row: &Row) -> &'static str {
         "number" => "N",
         "list" => "LIST",
         "cores" => "CORES",
+        "file mode" => "MODE",
         "yes or no" => "BOOL",
         _ => "NAME",
     }

@@ -14,7 +14,7 @@ pub use flags::{args, given};
 pub use reference::{markdown, toml as toml_template};
 pub use sources::{CONFIG_VARIABLE, SettingsError, Sources};
 pub use table::{ROWS, Row, Settings};
-pub use values::{Bytes, CoreList, Durability, Value};
+pub use values::{Bytes, CoreList, Durability, FileMode, Value};
 
 /// The row of a key.
 pub fn row(key: &str) -> Option<&'static Row> {

@@ -1,7 +1,8 @@
 //! The table of settings: one row is a field, a TOML key, a flag, a variable and a line of the reference.
 //! Knows no source of values and nothing of what the settings steer.
 
-use super::values::{Bytes, CoreList, Durability, Value};
+use super::values::{Bytes, CoreList, Durability, FileMode, Value};
+use crate::net::endpoint::Endpoint;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -118,8 +119,10 @@ macro_rules! settings {
 }
 
 settings! {
-    /// Where clients connect; port 0 takes a free one and the banner names it.
-    server_listen: SocketAddr = "server.listen", "127.0.0.1:9501", flag "listen";
+    /// Where clients connect, up to 8 places: `IP:PORT` or `ws://IP:PORT`, `unix:/PATH` for a socket's file. Port 0 takes a free one and the banner names it. `[::]` is IPv6 only; name `0.0.0.0` beside it for both.
+    server_listen: Vec<Endpoint> = "server.listen", "127.0.0.1:9501", flag "listen";
+    /// Who may connect to the sockets' files of server.listen: their permissions in octal digits.
+    server_unix_mode: FileMode = "server.unix_mode", "0660";
     /// Where /metrics, /healthz and /readyz are served in plain HTTP without a password; `off` for nowhere.
     server_admin_listen: Option<SocketAddr> = "server.admin_listen", "127.0.0.1:9502", flag "admin-listen";
     /// The cores to run on, one pinned shard each: `all`, `0,1` or `0-3`.

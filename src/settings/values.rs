@@ -1,5 +1,6 @@
 //! The types a setting may have: each is read from text and shown as text. Knows no setting.
 
+use crate::net::endpoint::Endpoint;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -47,6 +48,10 @@ pub enum Durability {
     /// Kept in this process only, lost when it ends.
     Memory,
 }
+
+/// The permissions of a file.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
+pub struct FileMode(pub u32);
 
 /// Core numbers above this are a mistyped list (the kernel's own limit is 8192).
 const CORE_MAX: usize = 8191;
@@ -197,6 +202,34 @@ impl Value for Vec<String> {
     }
 }
 
+impl Value for Vec<Endpoint> {
+    const KIND: &'static str = "addresses";
+
+    fn read(text: &str) -> Result<Self, String> {
+        Endpoint::list(text)
+    }
+
+    fn show(&self) -> String {
+        self.iter().map(Endpoint::to_string).collect::<Vec<_>>().join(",")
+    }
+}
+
+impl Value for FileMode {
+    const KIND: &'static str = "file mode";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let digits = (3..=4).contains(&text.len()) && !text.starts_with('+');
+        match u32::from_str_radix(text, 8) {
+            Ok(mode) if digits && mode <= 0o777 => Ok(Self(mode)),
+            _ => Err("is not a file mode; write octal digits, like 0660".into()),
+        }
+    }
+
+    fn show(&self) -> String {
+        format!("{:04o}", self.0)
+    }
+}
+
 impl Value for CoreList {
     const KIND: &'static str = "cores";
 
@@ -292,5 +325,12 @@ mod tests {
         assert_eq!(u32::read("100_000"), Ok(100_000));
         assert!(u32::read("4294967296").is_err());
         assert!(bool::read("yes").is_err());
+        for (text, mode) in [("0660", 0o660), ("600", 0o600), ("0777", 0o777), ("000", 0)] {
+            assert_eq!(FileMode::read(text), Ok(FileMode(mode)), "{text}");
+            assert_eq!(FileMode::read(&FileMode(mode).show()), Ok(FileMode(mode)), "{text}");
+        }
+        for bad in ["", "6", "rw-", "0888", "1777", "+660", "00660"] {
+            assert!(FileMode::read(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -21,9 +21,10 @@ use crate::meter::Rate;
 use crate::net::capacity::{self, Capacity};
 use crate::net::crowd::Crowd;
 use crate::net::deflate;
+use crate::net::endpoint::Endpoint;
 use crate::net::http::HttpRules;
 use crate::net::inbound::Limits;
-use crate::net::listen::{AddressLock, Listener, LockError, bind_locked};
+use crate::net::listen::{Listener, LockError, PlaceLock, bind_locked};
 use crate::net::plane::{Plane, PlaneConfig};
 use crate::net::preflight;
 use crate::net::ring::{Ring, RingAddress};
@@ -34,7 +35,6 @@ use crate::wire;
 use flume::{Receiver, Sender};
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -52,7 +52,7 @@ pub enum AppKind {
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Where clients connect; port 0 takes a free one.
-    pub listen: SocketAddr,
+    pub listen: Vec<Endpoint>,
     /// The cores, a shard each.
     pub cores: Vec<usize>,
     /// Connections to make room for, on all cores together.
@@ -70,10 +70,10 @@ pub struct Plan {
 pub enum StartError {
     /// The kernel lacks something, or refuses it.
     Preflight(preflight::Missing),
-    /// Another process serves this address.
-    Busy(SocketAddr, Option<i32>),
-    /// The address cannot be bound.
-    Bind(SocketAddr, io::Error),
+    /// Another process serves this place.
+    Busy(Endpoint, Option<i32>),
+    /// It cannot be bound.
+    Bind(Endpoint, io::Error),
     /// A core could not be started, or ended with an error.
     Core(io::Error),
 }
@@ -101,18 +101,18 @@ impl std::error::Error for StartError {}
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
-    address: SocketAddr,
+    listens_on: Vec<Endpoint>,
     capacity: Capacity,
     control: Control,
     hosts: Vec<Host>,
     router: Router,
-    _lock: AddressLock,
+    _locks: Vec<PlaceLock>,
 }
 
 impl Server {
-    /// Where clients connect.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.address
+    /// Where clients connect, in the plan's order, with the ports that were free.
+    pub fn listens_on(&self) -> &[Endpoint] {
+        &self.listens_on
     }
 
     /// How many connections fit, and why not more.
@@ -150,7 +150,7 @@ struct Seed {
     router: Router,
     clock: Clock,
     capacity: Capacity,
-    listener: Listener,
+    listeners: Vec<Listener>,
     mailbox: Mailbox,
     peers: Vec<Address>,
     control: Control,
@@ -176,8 +176,8 @@ pub fn launch(plan: &Plan) -> Result<Server, StartError> {
         .map_err(|_| StartError::Core(io::Error::other("the check of the kernel ended early")))?
         .map_err(StartError::Preflight)?;
     let capacity = Capacity::plan(plan.connections, plan.cores.len(), limit);
-    let (listeners, lock) = listen_on_all(plan.listen, plan.cores.len())?;
-    let address = listeners[0].address();
+    let (listeners, locks) = listen_on_all(plan)?;
+    let listens_on = listeners[0].iter().map(|listener| listener.endpoint().clone()).collect();
     let mut boxes = Vec::new();
     for _ in &plan.cores {
         boxes.push(Mailbox::new().map_err(StartError::Core)?);
@@ -192,14 +192,14 @@ pub fn launch(plan: &Plan) -> Result<Server, StartError> {
     let (ready, arrivals) = flume::unbounded();
     let mut gates = Vec::new();
     let mut hosts = Vec::new();
-    for (index, (listener, mailbox)) in listeners.into_iter().zip(mailboxes).enumerate() {
+    for (index, (listeners, mailbox)) in listeners.into_iter().zip(mailboxes).enumerate() {
         let me = ShardId(index as u16);
         let (plan, router, peers) = (plan.clone(), router.clone(), peers.clone());
         let core = plan.cores[index];
         let (control, spoken) = (control.clone(), Spoken::by(&speakers));
         let crowd = crowd.clone();
         let seed =
-            Seed { me, plan, router, clock, capacity, listener, mailbox, peers, control, spoken, crowd };
+            Seed { me, plan, router, clock, capacity, listeners, mailbox, peers, control, spoken, crowd };
         let (gate, go) = flume::bounded(1);
         gates.push(gate);
         let meet = Rendezvous { ready: ready.clone(), go };
@@ -214,20 +214,26 @@ pub fn launch(plan: &Plan) -> Result<Server, StartError> {
         // A core that has ended meanwhile reports it through `join`.
         let _ = gate.send(Arc::clone(&rings));
     }
-    Ok(Server { address, capacity, control, hosts, router, _lock: lock })
+    Ok(Server { listens_on, capacity, control, hosts, router, _locks: locks })
 }
 
-fn listen_on_all(address: SocketAddr, cores: usize) -> Result<(Vec<Listener>, AddressLock), StartError> {
-    let (first, lock) = bind_locked(address).map_err(|error| match error {
-        LockError::Busy(pid) => StartError::Busy(address, pid),
-        LockError::Io(error) => StartError::Bind(address, error),
-    })?;
-    let address = first.address();
-    let mut listeners = vec![first];
-    for _ in 1..cores {
-        listeners.push(Listener::bind(address).map_err(|error| StartError::Bind(address, error))?);
+/// Every core's listeners, and what keeps other servers off their places.
+fn listen_on_all(plan: &Plan) -> Result<(Vec<Vec<Listener>>, Vec<PlaceLock>), StartError> {
+    let mut listeners: Vec<Vec<Listener>> = plan.cores.iter().map(|_| Vec::new()).collect();
+    let mut locks = Vec::new();
+    for endpoint in &plan.listen {
+        let refused = |error| match error {
+            LockError::Busy(pid) => StartError::Busy(endpoint.clone(), pid),
+            LockError::Io(error) => StartError::Bind(endpoint.clone(), error),
+        };
+        let (first, lock) = bind_locked(endpoint, plan.settings.server_unix_mode.0).map_err(refused)?;
+        for others in &mut listeners[1..] {
+            others.push(first.for_another_core().map_err(|e| refused(e.into()))?);
+        }
+        listeners[0].push(first);
+        locks.push(lock);
     }
-    Ok((listeners, lock))
+    Ok((listeners, locks))
 }
 
 /// Waits until every core has its rings.
@@ -292,12 +298,12 @@ impl Seed {
     }
 
     async fn run(self, mut plane: Plane, shards: Arc<Vec<Arc<[RingAddress]>>>) -> io::Result<()> {
-        let Self { me, plan, router, clock, listener, mailbox, peers, spoken, .. } = self;
+        let Self { me, plan, router, clock, listeners, mailbox, peers, spoken, .. } = self;
         let settings = &plan.settings;
         let http = http_rules(&plan);
         let spin = Spin::new(settings.shard_spin);
         let now = clock.now();
-        plane.listen(listener);
+        listeners.into_iter().for_each(|listener| plane.listen(listener));
         if plan.app == AppKind::Echo {
             return turn::run(plane, Echo::new(me, http, now), mailbox, clock, spin).await;
         }

@@ -1,6 +1,6 @@
 //! What the machine is to carry, and what a connection costs it. Knows no file and no knob.
 
-use std::net::SocketAddr;
+use crate::net::endpoint::Endpoint;
 
 /// User memory of an idle signed-in connection (bytes): measured 278, budget 300.
 pub(super) const USER_BYTES: u64 = 300;
@@ -19,10 +19,19 @@ pub struct Goal {
     /// The server's cores; none for all that the process may use.
     pub cores: Option<Vec<usize>>,
     /// Where the server listens.
-    pub listen: SocketAddr,
+    pub listen: Vec<Endpoint>,
 }
 
 impl Goal {
+    /// The ports it listens on, each once.
+    pub(super) fn ports(&self) -> Vec<u16> {
+        let mut ports: Vec<u16> =
+            self.listen.iter().filter_map(|e| Some(e.address()?.port())).filter(|port| *port != 0).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        ports
+    }
+
     /// Memory that so many idle connections take, the system included (bytes).
     pub(super) fn idle_bytes(&self) -> u64 {
         self.connections * (USER_BYTES + KERNEL_BYTES) + BASE_BYTES

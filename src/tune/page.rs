@@ -67,7 +67,8 @@ impl Page {
             consider: count(Verdict::Consider),
             cannot_tell: count(Verdict::CannotTell),
         };
-        let (connections, listen) = (goal.connections, goal.listen.to_string());
+        let (connections, listen) =
+            (goal.connections, goal.listen.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
         Self { connections, cores: list(&machine.cores), listen, counts, knobs, applied: Vec::new() }
     }
 

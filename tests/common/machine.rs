@@ -193,7 +193,7 @@ impl Drop for Machine {
 }
 
 pub fn goal(connections: u64) -> Goal {
-    Goal { connections, cores: None, listen: "0.0.0.0:9501".parse().unwrap() }
+    Goal { connections, cores: None, listen: vec!["0.0.0.0:9501".parse().unwrap()] }
 }
 
 pub fn row(page: Page, knob: &str) -> Row {

@@ -9,9 +9,11 @@ use longwire::admin::Shards;
 use longwire::auth::Verifier;
 use longwire::ids::{GroupName, ShardId, UserName};
 use longwire::metrics::{Counter, Counters, Gauge, Snapshot};
+use longwire::net::endpoint::Endpoint;
 use longwire::settings::Settings;
 use longwire::shard::{AppKind, Control, Plan, Server, launch};
 use serde_json::{Value, json};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,7 +43,7 @@ pub const OF_CONNECTIONS: [Gauge; 12] = [
 pub fn plan(app: AppKind, shards: usize, settings: &[(&str, &str)]) -> Plan {
     let allowed = affinity::get_thread_affinity().expect("the cores of this process");
     Plan {
-        listen: "127.0.0.1:0".parse().expect("an address"),
+        listen: vec!["127.0.0.1:0".parse().expect("an address")],
         cores: (0..shards).map(|n| allowed[n % allowed.len()]).collect(),
         connections: 4000,
         settings: Arc::new(Settings::with(settings.iter().copied()).expect("settings of a test")),
@@ -81,7 +83,8 @@ impl TestServer {
         Self::launch(&Plan { verifier: Some(Arc::new(verifier)), ..plan(AppKind::Chat, shards, &[]) })
     }
 
-    fn launch(plan: &Plan) -> Self {
+    /// A server by a plan of the test's own.
+    pub fn launch(plan: &Plan) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         Self { server: Some(launch(plan).expect("the server starts")), runtime }
     }
@@ -90,9 +93,13 @@ impl TestServer {
         self.server.as_ref().expect("running until dropped")
     }
 
-    /// Where it listens.
+    /// Where it listens, and where first of all on TCP.
+    pub fn listens_on(&self) -> &[Endpoint] {
+        self.server().listens_on()
+    }
+
     pub fn address(&self) -> SocketAddr {
-        self.server().local_addr()
+        self.listens_on().iter().find_map(Endpoint::address).expect("an address")
     }
 
     /// The handle that drains it.
@@ -226,12 +233,20 @@ impl Drop for TestServer {
 }
 
 /// A client of the server's.
-pub struct Client {
+pub struct Client<S = TcpStream> {
     /// The WebSocket, for what a test does on its own.
-    pub socket: WebSocket<TcpStream>,
+    pub socket: WebSocket<S>,
 }
 
-impl Client {
+impl<S: Read + Write> Client<S> {
+    /// A user signed in over a stream of the test's own.
+    pub fn over(stream: S, user: &str) -> Self {
+        let Ok((socket, _)) = tungstenite::client("ws://localhost/", stream) else { panic!("no upgrade") };
+        let mut client = Self { socket };
+        client.ask(&json!({"type": "auth", "username": user}), "authenticated");
+        client
+    }
+
     /// Sends one command.
     pub fn send(&mut self, command: &Value) {
         self.socket.send(Message::text(command.to_string())).expect("the connection takes a command");

@@ -1,12 +1,13 @@
-//! Accepting: which ring's table new connections go to, and what happens when all are full.
+//! Accepting: which ring's table new connections of each listener go to, and what happens when all are full.
 
-use super::{Conn, Flags, Listener, Plane, State};
+use super::{Conn, Flags, Plane, State};
 use crate::ids::ConnId;
-use crate::limits::ACCEPTS_AT_ONCE;
+use crate::limits::{ACCEPTS_AT_ONCE, LISTENERS_MAX, SHARED_ACCEPTS_AT_ONCE};
 use crate::metrics::Counter;
 use crate::net::crowd::Place;
-use crate::net::ring::Completion;
-use std::net::{IpAddr, SocketAddr};
+use crate::net::listen::Listener;
+use crate::net::ring::{Completion, Gate};
+use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 
 /// After being full a core listens again when its tables are this much emptier (percent), so that it does not flap.
@@ -15,16 +16,24 @@ const REOPEN_PERCENT: u32 = 95;
 /// Not even an answer is due.
 struct FarTooMany;
 
-impl Plane {
-    /// Starts accepting.
-    pub fn listen(&mut self, listener: Listener) {
-        self.listener = Some(listener);
-        self.arm_accept();
-    }
+/// A listener and its accepts; its place in the plane's list is its [`Gate`].
+#[derive(Debug)]
+pub(super) struct Entrance {
+    listener: Listener,
+    /// The ring that takes its connections; none while all are full.
+    pub(super) ring: Option<usize>,
+    /// Accepts under way there, whether it is one that goes on by itself, and whether they are being ended.
+    accepts: u32,
+    goes_on: bool,
+    stops: bool,
+}
 
-    /// Where it listens.
-    pub fn listens_on(&self) -> Option<SocketAddr> {
-        self.listener.as_ref().map(Listener::address)
+impl Plane {
+    /// Starts accepting on one more listener.
+    pub fn listen(&mut self, listener: Listener) {
+        assert!(self.entrances.len() < LISTENERS_MAX, "a gate's accepts have a share of those at once");
+        self.entrances.push(Entrance { listener, ring: None, accepts: 0, goes_on: false, stops: false });
+        self.arm_accept(self.entrances.len() - 1);
     }
 
     /// Connections the plane takes in all.
@@ -34,58 +43,69 @@ impl Plane {
 
     /// Stops accepting for good.
     pub(super) fn stop_listening(&mut self) {
-        if let Some(ring) = self.accepting.take() {
-            self.rings[ring].stop_accepting();
+        for (gate, entrance) in self.entrances.drain(..).enumerate() {
+            if let Some(ring) = entrance.ring {
+                self.rings[ring].stop_accepting(Gate(gate as u8));
+            }
         }
-        self.listener = None;
     }
 
-    /// Turns to the first ring with room.
-    fn arm_accept(&mut self) {
-        let Some(listener) = &mut self.listener else { return };
-        (self.accepts, self.accept_stops) = (0, false);
+    /// Turns a listener to the first ring with room.
+    fn arm_accept(&mut self, gate: usize) {
         let found =
             (0..self.rings.len()).map(|ring| (ring, self.rings[ring].room())).find(|(_, room)| *room > 0);
-        self.accepting = found.map(|(ring, _)| ring);
+        let Some(entrance) = self.entrances.get_mut(gate) else { return };
+        (entrance.accepts, entrance.stops) = (0, false);
+        entrance.ring = found.map(|(ring, _)| ring);
         match found {
-            Some((ring, room)) => match listener.open() {
-                Ok(()) => self.ask_for_more(ring, room),
-                Err(_) => self.accepting = None,
+            Some((ring, room)) => match entrance.listener.open() {
+                Ok(()) => self.ask_for_more(gate, ring, room),
+                Err(_) => entrance.ring = None,
             },
             // With SO_REUSEPORT an open socket would go on getting its share of the connections.
-            None => listener.close(),
+            None => entrance.listener.close(),
         }
+    }
+
+    /// Connections that may wait on all listeners together.
+    fn may_wait(&self) -> u32 {
+        self.entrances.iter().map(|entrance| entrance.listener.backlog()).fold(0, u32::saturating_add)
     }
 
     /// One accept that goes on by itself where the table has room for all who may be waiting; near its end single ones,
     /// since the kernel takes a connection from the queue first, and drops it when the table has no slot for it. (The room
     /// is looked at once: other shards take of it too, and a look that finds none would leave nothing armed.)
-    fn ask_for_more(&mut self, ring: usize, room: u32) {
-        let Some(listener) = &self.listener else { return };
-        let (fd, backlog) = (listener.as_raw_fd(), listener.backlog());
-        let ring = &mut self.rings[ring];
-        let named = self.config.crowd.is_some();
-        if room > backlog && !named {
-            if self.accepts == 0 {
-                ring.accept(fd);
-                (self.accepts, self.accept_goes_on) = (1, true);
+    fn ask_for_more(&mut self, gate: usize, ring: usize, room: u32) {
+        let (waiting, all) = (self.may_wait(), self.entrances.len() as u32);
+        let Some(entrance) = self.entrances.get_mut(gate) else { return };
+        let fd = entrance.listener.as_raw_fd();
+        let shared = entrance.listener.is_shared();
+        let (ring, number) = (&mut self.rings[ring], Gate(gate as u8));
+        let named = self.config.crowd.is_some() && !shared;
+        // On a shared socket the kernel would wake the core whose accept goes on by itself for every connection.
+        if room > waiting && !named && !shared {
+            if entrance.accepts == 0 {
+                ring.accept(fd, number);
+                (entrance.accepts, entrance.goes_on) = (1, true);
             }
             return;
         }
-        while self.accepts < room.min(ACCEPTS_AT_ONCE) {
+        let at_once = if shared { SHARED_ACCEPTS_AT_ONCE } else { ACCEPTS_AT_ONCE };
+        while entrance.accepts < room.min(at_once).min(ACCEPTS_AT_ONCE / all) {
             // One that goes on by itself would not tell from where each of them comes.
             if !named {
-                ring.accept_one(fd);
-            } else if !ring.accept_named(fd) {
+                ring.accept_one(fd, number);
+            } else if !ring.accept_named(fd, number) {
                 break;
             }
-            (self.accepts, self.accept_goes_on) = (self.accepts + 1, false);
+            (entrance.accepts, entrance.goes_on) = (entrance.accepts + 1, false);
         }
     }
 
     /// Takes a new connection, and turns to the next ring when this one is full.
     pub(super) fn accepted(&mut self, ring: usize, completion: Completion) {
         let from = self.rings[ring].accepted_from(&completion);
+        let gate = usize::from(completion.gate().0);
         if let Ok(slot) = u32::try_from(completion.result) {
             self.rings[ring].arrived();
             self.counters.count(Counter::Accepted);
@@ -93,28 +113,36 @@ impl Plane {
                 self.counters.count(Counter::Refused);
                 self.rings[ring].close(slot, []);
             } else if let Ok(place) = self.place_for(from) {
-                self.admit(ring as u8, slot, place);
+                self.admit(gate, ring as u8, slot, place);
             } else {
                 self.counters.count(Counter::Crowded);
                 self.rings[ring].close(slot, []);
             }
         }
-        if self.accepting != Some(ring) {
-            return;
+        if let Some(entrance) = self.entrances.get_mut(gate)
+            && entrance.ring == Some(ring)
+        {
+            entrance.accepts -= u32::from(!completion.more);
+            // The room that is left is shared by all listeners whose connections come here.
+            (0..self.entrances.len()).for_each(|gate| self.keep_accepting(gate, ring));
         }
-        self.accepts -= u32::from(!completion.more);
-        let room = self.rings[ring].room();
-        let backlog = self.listener.as_ref().map_or(0, Listener::backlog);
-        if self.accepts == 0 {
-            self.arm_accept();
-        } else if room == 0 || (self.accept_goes_on && room <= backlog) {
+    }
+
+    /// Sees to it that a listener has the accepts under way that its ring has room for.
+    fn keep_accepting(&mut self, gate: usize, ring: usize) {
+        let (room, waiting) = (self.rings[ring].room(), self.may_wait());
+        let Some(entrance) = self.entrances.get_mut(gate).filter(|e| e.ring == Some(ring)) else { return };
+        if entrance.accepts == 0 {
+            self.arm_accept(gate);
+        } else if entrance.goes_on && room <= waiting || room == 0 && !entrance.listener.is_shared() {
             // What follows is armed with the last completion of what is ended here, not before: while both wait on the
             // listener, the kernel may spend the one wake-up of a new connection on the accept that is being cancelled.
-            if !std::mem::replace(&mut self.accept_stops, true) {
-                self.rings[ring].stop_accepting();
+            // (On a shared socket another core's wake-up could be spent so: there the few under way take whom they get.)
+            if !std::mem::replace(&mut entrance.stops, true) {
+                self.rings[ring].stop_accepting(Gate(gate as u8));
             }
-        } else if !self.accept_stops {
-            self.ask_for_more(ring, room);
+        } else if !entrance.stops && room > 0 {
+            self.ask_for_more(gate, ring, room);
         }
     }
 
@@ -124,9 +152,12 @@ impl Plane {
         crowd.enter(from).map(Some).ok_or(FarTooMany)
     }
 
-    fn admit(&mut self, ring: u8, slot: u32, place: Option<Place>) {
+    fn admit(&mut self, gate: usize, ring: u8, slot: u32, place: Option<Place>) {
         let mut conn = Conn::new(ring, slot, State::Head, self.uptime);
         conn.flags.set(Flags::RECV);
+        if self.entrances.get(gate).is_some_and(|entrance| entrance.listener.endpoint().tls) {
+            conn.flags.set(Flags::TLS);
+        }
         let id = ConnId::from(self.conns.insert(conn));
         if let Some(place) = place {
             self.places.insert(id, place);
@@ -135,14 +166,18 @@ impl Plane {
         self.arm_receive(id);
     }
 
-    /// A slot was freed: a core that had closed its listener opens it again once there is room.
+    /// A slot was freed: a core that had closed its listeners opens them again once there is room.
     pub(super) fn resume_accepting(&mut self) {
-        if self.accepting.is_some() || self.listener.is_none() || self.draining.is_some() {
+        if self.entrances.iter().all(|entrance| entrance.ring.is_some()) {
             return;
         }
         let room = |used: u32, fill: u32| u64::from(used) * 100 < u64::from(fill) * u64::from(REOPEN_PERCENT);
         if self.rings.iter().any(|ring| room(ring.used(), ring.fill())) {
-            self.arm_accept();
+            for gate in 0..self.entrances.len() {
+                if self.entrances[gate].ring.is_none() {
+                    self.arm_accept(gate);
+                }
+            }
         }
     }
 }

@@ -21,7 +21,6 @@ use super::crowd::{Crowd, Place};
 use super::deflate::{self, Deflater, Inflater};
 use super::http::{HttpRules, UpgradeRequest};
 use super::inbound::Limits;
-use super::listen::Listener;
 use super::outbox::Outbox;
 use super::ring::{Completion, Op, Ring, RingAddress};
 use crate::frame::Frame;
@@ -113,12 +112,7 @@ pub struct Plane {
     free_outboxes: Vec<u32>,
     spare: Vec<Vec<u8>>,
     dirty: Vec<ConnId>,
-    listener: Option<Listener>,
-    accepting: Option<usize>,
-    /// Accepts under way on that ring, whether it is one that goes on by itself, and whether they are being ended.
-    accepts: u32,
-    accept_goes_on: bool,
-    accept_stops: bool,
+    entrances: Vec<accepting::Entrance>,
     uptime: u64,
     sign_in_by: VecDeque<(u64, ConnId)>,
     /// How many of them have been looked at for their request's head.
@@ -171,11 +165,7 @@ impl Plane {
             free_outboxes: Vec::new(),
             spare: Vec::new(),
             dirty: Vec::new(),
-            listener: None,
-            accepting: None,
-            accepts: 0,
-            accept_goes_on: false,
-            accept_stops: false,
+            entrances: Vec::new(),
             uptime: 0,
             sign_in_by: VecDeque::new(),
             closed_by: VecDeque::new(),

@@ -21,7 +21,7 @@ impl Plane {
     /// Whether all that can happen happens in the first ring.
     pub fn can_nap(&self) -> bool {
         self.nap.is_some()
-            && self.accepting.is_none_or(|ring| ring == 0)
+            && self.entrances.iter().all(|entrance| entrance.ring.is_none_or(|ring| ring == 0))
             && self.rings[1..].iter().all(|ring| ring.used() == 0)
     }
 

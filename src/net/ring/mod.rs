@@ -9,7 +9,7 @@ mod names;
 mod token;
 
 pub use buffers::RecvBuffer;
-pub use token::{Op, Token};
+pub use token::{Gate, Op, Token};
 
 use crate::frame::Frame;
 use crate::ids::ConnId;
@@ -71,6 +71,13 @@ pub struct Completion {
     pub more: bool,
 }
 
+impl Completion {
+    /// Whose accept it was.
+    pub fn gate(&self) -> Gate {
+        Gate(self.token.conn().generation as u8)
+    }
+}
+
 /// A ring that connections may be moved into from other threads.
 #[derive(Clone, Debug)]
 pub struct RingAddress {
@@ -118,9 +125,14 @@ impl std::fmt::Debug for Ring {
     }
 }
 
-/// The token of an accept that has a place for a name; the bare one has none.
-fn named_accept(number: u32) -> Token {
-    Token::new(Op::Accept, ConnId { index: number + 1, generation: 0 })
+/// The token of a listener's accepts without a place for a name.
+fn accept(gate: Gate) -> Token {
+    Token::new(Op::Accept, ConnId { index: 0, generation: u32::from(gate.0) })
+}
+
+/// The token of an accept that has one.
+fn named_accept(gate: Gate, number: u32) -> Token {
+    Token::new(Op::Accept, ConnId { index: number + 1, generation: u32::from(gate.0) })
 }
 
 impl Ring {
@@ -274,27 +286,27 @@ impl Ring {
     }
 
     /// Accepts connections of a listener into free slots until told otherwise.
-    pub fn accept(&mut self, listener: RawFd) {
+    pub fn accept(&mut self, listener: RawFd, gate: Gate) {
         // SOCK_CLOEXEC is refused for direct descriptors; they are never inherited anyway.
         let entry = opcode::AcceptMulti::new(Fd(listener)).allocate_file_index(true).build();
-        self.push(&entry.user_data(Token::bare(Op::Accept).0));
+        self.push(&entry.user_data(accept(gate).0));
     }
 
     /// Accepts one connection.
-    pub fn accept_one(&mut self, listener: RawFd) {
+    pub fn accept_one(&mut self, listener: RawFd, gate: Gate) {
         let entry = opcode::Accept::new(Fd(listener), std::ptr::null_mut(), std::ptr::null_mut())
             .file_index(Some(DestinationSlot::auto_target()))
             .build();
-        self.push(&entry.user_data(Token::bare(Op::Accept).0));
+        self.push(&entry.user_data(accept(gate).0));
     }
 
     /// Accepts one connection and notes from where it comes, for [`Ring::accepted_from`]; false if too many are under way.
-    pub fn accept_named(&mut self, listener: RawFd) -> bool {
+    pub fn accept_named(&mut self, listener: RawFd, gate: Gate) -> bool {
         let Some(lent) = self.names.get_or_insert_with(Names::new).lend() else { return false };
         let entry = opcode::Accept::new(Fd(listener), lent.address, lent.length)
             .file_index(Some(DestinationSlot::auto_target()))
             .build();
-        self.push(&entry.user_data(named_accept(lent.number).0));
+        self.push(&entry.user_data(named_accept(gate, lent.number).0));
         true
     }
 
@@ -304,12 +316,13 @@ impl Ring {
         self.names.as_mut()?.take_back(number)
     }
 
-    /// Ends all accepts under way; a last completion of each follows.
-    pub fn stop_accepting(&mut self) {
+    /// Ends all accepts of a listener under way; a last completion of each follows.
+    pub fn stop_accepting(&mut self, gate: Gate) {
+        // What another listener was lent is not found under this one's token.
         for number in self.names.iter().flat_map(Names::lent).collect::<Vec<_>>() {
-            self.cancel(named_accept(number));
+            self.cancel(named_accept(gate, number));
         }
-        let all = CancelBuilder::user_data(Token::bare(Op::Accept).0).all();
+        let all = CancelBuilder::user_data(accept(gate).0).all();
         let entry = opcode::AsyncCancel2::new(all).build().flags(squeue::Flags::SKIP_SUCCESS);
         self.push(&entry.user_data(Token::bare(Op::Close).0));
     }

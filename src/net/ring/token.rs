@@ -26,6 +26,10 @@ pub enum Op {
     Poll,
 }
 
+/// Which of a core's listeners.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Gate(pub u8);
+
 /// An operation and its connection, packed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Token(pub u64);

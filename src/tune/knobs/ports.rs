@@ -30,18 +30,29 @@ pub(super) fn reserved(machine: &Machine) -> Finding {
     else {
         return Finding::cannot_tell(UNREADABLE);
     };
-    let port = machine.goal.listen.port();
-    let inside = matches!(range[..], [first, last] if (first..=last).contains(&u64::from(port)));
-    if !inside || cores(&now).contains(&usize::from(port)) {
-        return Finding::ok(now, format!("no outgoing connection can take port {port} by chance"));
+    let inside = |port: u16| matches!(range[..], [first, last] if (first..=last).contains(&u64::from(port)));
+    let reserved = cores(&now);
+    let ports = machine.goal.ports();
+    let open = ports.iter().filter(|&&port| inside(port) && !reserved.contains(&usize::from(port)));
+    let open = listed(&open.copied().collect::<Vec<_>>());
+    if open.is_empty() {
+        let why = match &ports[..] {
+            [] => "the server listens on no port of its own choice".into(),
+            ports => format!("no outgoing connection can take port {} by chance", listed(ports)),
+        };
+        return Finding::ok(now, why);
     }
-    let want = if now.is_empty() { port.to_string() } else { format!("{now},{port}") };
+    let want = if now.is_empty() { open.clone() } else { format!("{now},{open}") };
     Finding::change(
         now,
         want.clone(),
-        format!("port {port} is one that outgoing connections may take: the server could not start then"),
+        format!("port {open} is one that outgoing connections may take: the server could not start then"),
     )
     .sysctl(KEY, want)
+}
+
+fn listed(ports: &[u16]) -> String {
+    ports.iter().map(u16::to_string).collect::<Vec<_>>().join(",")
 }
 
 pub(super) fn tw_reuse(machine: &Machine) -> Finding {
@@ -74,14 +85,18 @@ pub(super) fn conntrack(machine: &Machine) -> Finding {
     if let Err(finding) = tracked(machine) {
         return finding;
     }
-    let port = machine.goal.listen.port();
+    let ports = machine.goal.ports();
+    let port = match &ports[..] {
+        [port] => port.to_string(),
+        several => format!("{{ {} }}", listed(several)),
+    };
     let finding = machine.at_least(
         "net.netfilter.nf_conntrack_max",
         machine.goal.connections / 10 * 11,
         "room for every connection, if any rule tracks them",
         "with a rule that tracks connections, those beyond it are dropped; each takes some 300 bytes more, or do not track this port",
     );
-    if finding.fixes.is_empty() {
+    if finding.fixes.is_empty() || ports.is_empty() {
         return finding;
     }
     finding.fix(Fix::ByHand(format!(

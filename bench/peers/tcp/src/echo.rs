@@ -1,6 +1,6 @@
 //! Each connection's bytes, back to it. Knows no loop and no clock.
 use longwire::ids::ConnId;
-use longwire::net::ring::{Completion, Op, Ring, SendBuffer, SendKey, Token};
+use longwire::net::ring::{Completion, Gate, Op, Ring, SendBuffer, SendKey, Token};
 use rustix::io::Errno;
 use std::mem::replace;
 use std::os::fd::RawFd;
@@ -51,7 +51,7 @@ impl Echo {
             ring.recv(slot, true, token(Op::Recv, slot, generation));
         }
         if !completion.more {
-            ring.accept(listener);
+            ring.accept(listener, Gate::default());
         }
     }
 

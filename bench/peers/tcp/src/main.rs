@@ -9,7 +9,7 @@ use clap::Parser;
 use echo::Echo;
 use longwire::limits::RECV_BUFFERS_MAX;
 use longwire::net::listen::Listener;
-use longwire::net::ring::Ring;
+use longwire::net::ring::{Gate, Ring};
 use longwire::shard::spin::Spin;
 use rustix::event::{EventfdFlags, eventfd};
 use std::net::SocketAddr;
@@ -38,8 +38,8 @@ fn main() -> anyhow::Result<()> {
     // The ring tells it of completions only while it is asked to, which is never: this thread sleeps in the ring.
     let bell = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
     let mut ring = Ring::new(options.connections, RECV_BUFFERS_MAX, bell.as_raw_fd())?;
-    ring.accept(listener.as_raw_fd());
-    println!("tcp://{}", listener.address());
+    ring.accept(listener.as_raw_fd(), Gate::default());
+    println!("tcp://{}", listener.endpoint().place);
 
     let mut echo = Echo::default();
     let mut completions = Vec::new();

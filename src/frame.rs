@@ -6,6 +6,9 @@ use std::sync::Arc;
 /// The number of encodings a [`Frames`] has room for; `wire::Encoding` has as many variants.
 pub const ENCODINGS: usize = 2;
 
+/// Frames up to this size count as if each holder had its own copy (bytes).
+const SHARED_MIN: usize = 256;
+
 /// The bytes of one WebSocket frame, header included, ready to be written to any number of connections.
 #[derive(Clone, Debug)]
 pub struct Frame(Arc<[u8]>);
@@ -29,6 +32,12 @@ impl Frame {
     /// Whether the other is this frame, not only one of the same bytes.
     pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// The part of its memory that is one holder's, where all who hold it share alike.
+    pub fn share(&self) -> usize {
+        // To look at who holds it costs more than a small frame is worth.
+        if self.size() <= SHARED_MIN { self.size() } else { self.size() / Arc::strong_count(&self.0) }
     }
 
     /// Whether someone else holds it as well.

@@ -29,8 +29,8 @@ pub const RECV_BUFFER_SIZE: usize = 2048;
 
 /// The longest HTTP request head (bytes); longer ones get 431.
 pub const REQUEST_HEAD_MAX: usize = 8192;
-/// Bytes a connection may send before it is signed in, beyond its request head (bytes); more closes with 1009.
-pub const EARLY_BYTES_MAX: usize = 128 * 1024;
+/// The largest message before sign-in (bytes), where `websocket.message_size_limit` is not less; a larger one closes with 1009.
+pub const EARLY_MESSAGE_MAX: usize = 16 * 1024;
 /// A message comes in at most as many frames as the largest one has pieces of this size (bytes); more closes with 1009.
 pub const FRAGMENT_SIZE: usize = 16;
 /// Frames that a message may come in however small the largest one is (number).
@@ -38,7 +38,8 @@ pub const FRAGMENTS_MIN: usize = 64;
 /// Blocks of a compressed message that say they are its last one (number): after each the inflater begins anew, which costs the
 /// same whatever its size; more closes with 1007. Senders need one.
 pub const LAST_BLOCKS_MAX: usize = 64;
-/// Half-received messages of all connections of a shard (bytes); past it the connection that asks for more is closed with 3013.
+/// Half-received messages of all connections of a shard (bytes); past it those that have taken longest are given up, their
+/// connections closed with 3013, until [`RELIEF_PERCENT`] of it is held; first of all those of connections not signed in.
 pub const ASSEMBLY_BYTES_PER_SHARD: usize = 256 * 1024 * 1024;
 /// How long a closing connection may take to answer the close frame (ms).
 pub const CLOSE_TIMEOUT_MS: u64 = 5_000;
@@ -80,6 +81,8 @@ pub const OUTBOX_EPHEMERAL_MAX: usize = 1024;
 
 /// Where slow connections held more together than they may, room is made until they hold this share of it (percent).
 pub const RELIEF_PERCENT: usize = 75;
+/// How much is queued at least between two looks at who holds how much (percent of what they may hold together): each costs time.
+pub const RELIEF_LOOK_PERCENT: usize = 6;
 
 /// Frames that a core knows in their compressed form while someone still sends them (number); past it the oldest is compressed anew.
 pub const DEFLATED_FRAMES: usize = 64;
@@ -140,5 +143,8 @@ const _: () = assert!(LISTENERS_MAX <= ACCEPTS_AT_ONCE as usize && LISTENERS_MAX
 const _: () = assert!(COMMANDS_IN_FLIGHT <= u16::MAX as usize);
 const _: () = assert!(HISTORY_PAGE <= HISTORY_PAGE_MAX);
 const _: () = assert!(HANDSHAKE_BURST_MS <= RATE_BURST_MS);
-const _: () = assert!(REQUEST_HEAD_MAX <= EARLY_BYTES_MAX);
+/// The largest message that a client may be allowed to send (bytes): there is room for it beside others that are half-received.
+pub const MESSAGE_MAX: usize = 64 * 1024 * 1024;
+// As it comes it may be a quarter larger, compressed.
+const _: () = assert!(MESSAGE_MAX / 4 * 5 + 1024 <= ASSEMBLY_BYTES_PER_SHARD / 100 * RELIEF_PERCENT);
 const _: () = assert!(RING_FILL_PERCENT < 100);

@@ -5,6 +5,7 @@ mod common;
 
 use common::TestServer;
 use common::raw::{CLOSE, CONTINUE, Raw, TEXT, UPGRADE, auth, frame};
+use longwire::limits::EARLY_MESSAGE_MAX;
 use longwire::metrics::Gauge;
 use serde_json::json;
 
@@ -94,10 +95,11 @@ fn what_came_before_the_sign_in_is_forgotten_too() {
         }
         forgotten(&server, "refused");
         let mut never = Raw::upgraded(&server);
-        never.write(&half());
+        let early = frame(BEGIN, &[b' '; EARLY_MESSAGE_MAX]);
+        never.write(&early[..early.len() - 1]);
         let mut head = Raw::over(server.tcp());
         head.write(&UPGRADE.as_bytes()[..100]);
-        assembling(&server, PART);
+        assembling(&server, EARLY_MESSAGE_MAX);
         assert_eq!(never.expect_close().0, 3502);
         head.expect_end();
         forgotten(&server, "never signed in");

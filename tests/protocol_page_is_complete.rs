@@ -2,7 +2,7 @@
 
 use longwire::ids::NAME_MAX;
 use longwire::limits::{
-    COST_OF_MEMBERSHIP, COST_OF_PAGE, EARLY_BYTES_MAX, HISTORY_PAGE, HISTORY_PAGE_MAX, IGNORED_MAX,
+    COST_OF_MEMBERSHIP, COST_OF_PAGE, EARLY_MESSAGE_MAX, HISTORY_PAGE, HISTORY_PAGE_MAX, IGNORED_MAX,
     JSON_DEPTH_MAX, MEMBERS_PAGE, REQUEST_HEAD_MAX,
 };
 use longwire::settings::{ROWS, row};
@@ -204,7 +204,7 @@ fn limits_that_are_no_settings_are_told() {
         format!("{NAME_MAX} bytes"),
         format!("{HISTORY_PAGE_MAX} messages a page"),
         format!("{MEMBERS_PAGE} names a page"),
-        format!("{} KiB", EARLY_BYTES_MAX / 1024),
+        format!("{} KiB", EARLY_MESSAGE_MAX / 1024),
         format!("{} KiB", REQUEST_HEAD_MAX / 1024),
         format!("{} KiB in JSON, {frame} KiB in binary frames", 6 * message + 2),
     ] {

@@ -78,7 +78,7 @@ fn every_problem_is_told_at_once_and_names_its_source() {
     for part in [
         "--heartbeat: `25` is not a duration",
         "LONGWIRE_SERVER_CORES: `x` is not a list of cores",
-        "message.size_limit in longwire.toml: `0` is out of range; it must be 1B to 512MiB",
+        "message.size_limit in longwire.toml: `0` is out of range; it must be 1B to 64MiB",
         "server.listen in longwire.toml: the value must be of kind address",
     ] {
         assert!(text.contains(part), "{part} in {text}");

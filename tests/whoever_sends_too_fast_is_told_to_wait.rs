@@ -4,7 +4,7 @@
 mod common;
 
 use common::proto::{self, Binary, ask, said};
-use common::raw::{DEFLATED, PING, PONG, Raw, TEXT, deflate, frame, text};
+use common::raw::{CONTINUE, DEFLATED, PING, PONG, Raw, TEXT, deflate, frame, text};
 use common::{Client, TestServer};
 use longwire::limits::IGNORED_MAX;
 use longwire::metrics::Counter;
@@ -89,6 +89,22 @@ fn a_compressed_message_counts_for_what_it_says() {
         answer["type"] == "error" && answer["code"] == 429
     });
     assert!(compressed.len() < 200 && refused.is_some(), "{} bytes were counted", compressed.len());
+}
+
+#[test]
+fn a_message_in_pieces_counts_for_all_that_came() {
+    let server =
+        TestServer::chat(1, &[("rate.connection_bytes", "64KiB"), ("rate.connection_messages", "0")]);
+    let mut alice = Raw::sign_in(&server, "alice");
+    let pieces = frame(CONTINUE & 0x7f, b"").repeat(4000);
+    let ping = [frame(TEXT & 0x7f, br#"{"type":"ping"}"#), pieces, frame(CONTINUE, b"")].concat();
+    // Two seconds' worth may come at once; what is sent meanwhile is paid off meanwhile.
+    let refused = (0..100).find(|_| {
+        alice.write(&ping);
+        let answer = alice.expect_event();
+        answer["type"] == "error" && answer["code"] == 429
+    });
+    assert!(refused.is_some(), "messages of {} bytes are nothing", ping.len());
 }
 
 #[test]

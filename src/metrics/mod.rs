@@ -88,6 +88,7 @@ counters! {
     ShedStored = "outbox_shed" { class = "stored" } "Frames dropped for slow connections, by class";
     Outdated = "outbox_outdated" {} "Ephemeral frames that a newer one of the same topic replaced in a queue";
     Reliefs = "outbox_reliefs" {} "Times slow connections held too much together, and those with the most gave way";
+    AssemblyReliefs = "assembly_reliefs" {} "Times half-received messages held too much together, and those under way longest were given up";
     Resyncs = "outbox_resyncs" {} "Sessions told to resync";
     CommandAuth = "commands" { command = "auth" } "Commands received, by type";
     CommandMessage = "commands" { command = "message" } "Commands received, by type";

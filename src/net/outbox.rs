@@ -42,6 +42,8 @@ pub struct InFlight {
     pub frames: u32,
     /// What it takes until the kernel has taken all of it (bytes).
     pub memory: usize,
+    /// The turn that it began in.
+    pub turn: u32,
 }
 
 /// A stored frame or an answer.
@@ -81,6 +83,18 @@ impl Outbox {
     /// Bytes queued and what queueing them costs, not counting the send under way.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Its part of the memory that is queued, and what queueing takes: frames of many receivers are there once. Looks at
+    /// each of them.
+    pub fn share(&self) -> usize {
+        let frames = self.queue.iter().map(|queued| &queued.frame);
+        frames.chain(self.passing.iter().map(|passing| &passing.frame)).map(|f| f.share() + FRAME_COST).sum()
+    }
+
+    /// Whether an ephemeral frame of a topic is queued.
+    pub fn waits(&self, topic: Topic) -> bool {
+        self.passing.iter().any(|passing| passing.topic == Some(topic))
     }
 
     /// Whether nothing is queued.

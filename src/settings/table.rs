@@ -167,7 +167,7 @@ settings! {
     client_allowed_origins: Vec<String> = "client.allowed_origins", "";
 
     /// The largest WebSocket message a client may send; a larger one closes with 1009.
-    websocket_message_size_limit: Bytes = "websocket.message_size_limit", "64KiB", from "128B" to "1GiB";
+    websocket_message_size_limit: Bytes = "websocket.message_size_limit", "64KiB", from "128B" to "64MiB";
     /// Whether messages are compressed for clients that offer permessage-deflate, and theirs may be.
     websocket_compression: bool = "websocket.compression", "true";
     /// How hard to compress: 1 is the fastest, 9 the smallest.
@@ -176,13 +176,13 @@ settings! {
     websocket_compression_min_size: Bytes = "websocket.compression_min_size", "512B", from "0B" to "1GiB";
 
     /// The largest payload of a chat message; a larger one is answered with error 413.
-    message_size_limit: Bytes = "message.size_limit", "32KiB", from "1B" to "512MiB";
+    message_size_limit: Bytes = "message.size_limit", "32KiB", from "1B" to "64MiB";
 
     /// Upgrades a second on each core; beyond it HTTP 503 with Retry-After, so that a storm of clients does not slow those who are in. 0: any number.
     rate_handshakes: u32 = "rate.handshakes", "30000", from "0" to "1000000";
     /// WebSocket messages, pings and pongs one connection may send a second; beyond it error 429, and 3013 for who does not wait. 0: any number.
     rate_connection_messages: u32 = "rate.connection_messages", "10000", from "0" to "1000000";
-    /// Bytes of them one connection may send a second. 0: any number.
+    /// Bytes of them, headers included, one connection may send a second. 0: any number.
     rate_connection_bytes: Bytes = "rate.connection_bytes", "64MiB", from "0B" to "64GiB";
     /// Messages one user may send a second on all connections, `history` and `members` counting 10, joining and leaving 5; beyond it as above. 0: any number.
     rate_user_messages: u32 = "rate.user_messages", "20000", from "0" to "1000000";

@@ -1,6 +1,7 @@
 //! A server in this process and real clients of it (tungstenite's), for tests that keep one promise each.
 #![allow(dead_code, unreachable_pub)] // each test is a crate and uses its own part of it
 
+pub mod desk;
 pub mod proto;
 pub mod raw;
 pub mod slow;

@@ -25,6 +25,10 @@ pub(super) struct Assembly {
     /// A control frame's payload so far, unmasked.
     control: Vec<u8>,
     lent: Lent,
+    /// When it began, in its owner's time.
+    pub(super) since: Option<u32>,
+    /// Bytes that came for it with earlier buffers, headers included.
+    pub(super) arrived: usize,
 }
 
 /// A frame whose payload is arriving.

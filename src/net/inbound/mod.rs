@@ -114,6 +114,31 @@ impl Inbound {
         self.0.get_or_insert_default().next(buf, at, limits)
     }
 
+    /// Notes the time, if something is half-received whose beginning has not been noted.
+    pub fn note_begun(&mut self, now: u32) {
+        if let Some(assembly) = &mut self.0 {
+            assembly.since.get_or_insert(now);
+        }
+    }
+
+    /// When what is half-received began.
+    pub fn begun(&self) -> Option<u32> {
+        self.0.as_ref()?.since
+    }
+
+    /// Bytes that have come for what is half-received, headers included, before the buffer at hand.
+    #[inline]
+    pub fn arrived(&self) -> usize {
+        self.0.as_ref().map_or(0, |assembly| assembly.arrived)
+    }
+
+    /// Notes that so many bytes have come for what is half-received.
+    pub fn note_arrived(&mut self, bytes: usize) {
+        if let Some(assembly) = &mut self.0 {
+            assembly.arrived += bytes;
+        }
+    }
+
     /// Memory that the half-received message takes here (bytes).
     pub fn held_bytes(&self) -> usize {
         self.0.as_ref().map_or(0, |assembly| assembly.held_bytes())

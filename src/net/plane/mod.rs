@@ -11,6 +11,7 @@ mod receiving;
 mod relief;
 mod sending;
 mod timing;
+mod unfinished;
 
 pub use moving::Parcel;
 
@@ -133,6 +134,13 @@ pub struct Plane {
     assembly: usize,
     queued_bytes: usize,
     sending_bytes: usize,
+    /// Bytes ever queued, and at how many of them it is looked again at who holds them.
+    queued_ever: u64,
+    relief_at: u64,
+    /// Turns of the loop (number, wrapping).
+    turn: u32,
+    /// Uptime at which it last went on after standing still.
+    stood_until: u64,
     /// Commands one connection may have under way.
     commands_max: u16,
     ping: Frame,
@@ -182,6 +190,10 @@ impl Plane {
             assembly: 0,
             queued_bytes: 0,
             sending_bytes: 0,
+            queued_ever: 0,
+            relief_at: 0,
+            turn: 0,
+            stood_until: 0,
             ping: Frame::new(&super::frame::ping(b"")),
             counters: Counters::default(),
             histograms: Histograms::default(),
@@ -282,6 +294,8 @@ impl Plane {
 
     /// The time of this turn (ms of uptime), before anything else in it: mail adopts and closes connections too.
     pub fn begin(&mut self, uptime: u64) {
+        self.note_standstill(uptime);
+        self.turn = self.turn.wrapping_add(1);
         self.uptime = uptime;
     }
 

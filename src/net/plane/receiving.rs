@@ -2,13 +2,13 @@
 
 use super::{Conn, Flags, Handler, Plane, State};
 use crate::ids::ConnId;
-use crate::limits::{ASSEMBLY_BYTES_PER_SHARD, EARLY_BYTES_MAX};
+use crate::limits::EARLY_MESSAGE_MAX;
+use crate::meter::TICK_MS;
 use crate::metrics::Counter;
 use crate::net::frame;
 use crate::net::http::{self, Head};
 use crate::net::inbound::{Limits, ProtocolError, Received};
 use crate::net::ring::{Completion, Op, Token};
-use crate::wire::CloseCode;
 use std::collections::VecDeque;
 
 /// Connections whose receive found no buffer, by ring, in their order. To arm all of them at once would fail for nearly
@@ -51,8 +51,6 @@ enum Found {
     Message,
 }
 
-/// Why a connection is closed that asks for more memory than the shard has left for unfinished input.
-const HOLDS_TOO_MUCH: &str = "the server holds too many half-received messages";
 /// A control frame's payload at most (RFC 6455 section 5.5).
 const CONTROL_MAX: usize = 125;
 
@@ -169,18 +167,11 @@ impl Plane {
         if bytes.is_empty() {
             return;
         }
-        let full = self.assembly + bytes.len() > ASSEMBLY_BYTES_PER_SHARD;
+        self.make_room(id, bytes.len());
         let Some(conn) = self.conn_mut(id) else { return };
-        // What a paused connection had under way is bounded by the receive buffers; its multishot is cancelled.
-        let bounded = conn.flags.has(Flags::PAUSED);
-        let early = conn.early.get_or_insert_default();
-        if !bounded && early.len() + bytes.len() > EARLY_BYTES_MAX {
-            return self.close(id, CloseCode::TooBig, "too much sent before signing in");
-        }
-        if full {
-            return self.close(id, CloseCode::TooMany, HOLDS_TOO_MUCH);
-        }
-        early.extend_from_slice(bytes);
+        // What a paused connection had under way is bounded by the receive buffers, its multishot being cancelled; one that
+        // moves has had one receive under way at most.
+        conn.early.get_or_insert_default().extend_from_slice(bytes);
         self.assembly += bytes.len();
     }
 
@@ -197,9 +188,7 @@ impl Plane {
         match parsed {
             Head::Incomplete => {
                 let head = kept.unwrap_or_else(|| Box::new(bytes.to_vec()));
-                if self.assembly + head.len() > ASSEMBLY_BYTES_PER_SHARD {
-                    return self.lost(id);
-                }
+                self.make_room(id, head.len());
                 self.assembly += head.len();
                 if let Some(conn) = self.conn_mut(id) {
                     conn.early = Some(head);
@@ -233,10 +222,12 @@ impl Plane {
         let deflate = conn.dialect.window().is_some();
         // Counted again when it is put back; where it is not, it is dropped.
         self.assembly = self.assembly.saturating_sub(inbound.held_bytes());
-        let limits = Limits { deflate, ..self.config.limits };
+        let mut limits = Limits { deflate, ..self.config.limits };
+        limits.message_max = self.message_max(id);
         let mut frames = 0;
         let result = loop {
             let mut control = [0; CONTROL_MAX];
+            let (before, arrived) = (at, inbound.arrived());
             let found = match inbound.next(bytes, &mut at, &limits) {
                 Ok(None) => Found::Nothing,
                 Ok(Some(Received::Pong)) => Found::Pong,
@@ -247,12 +238,12 @@ impl Plane {
                 Ok(Some(Received::Close { code, .. })) => Found::Closed(code),
                 Ok(Some(Received::Message { text, payload })) => {
                     if self.conn(id).is_some_and(Conn::is_talking) {
-                        self.offer(handler, id, text, payload, payload.len());
+                        self.offer(handler, id, text, payload, arrived + at - before);
                     }
                     Found::Message
                 }
                 Ok(Some(Received::Compressed { text, payload })) => {
-                    match self.inflate(handler, id, text, payload) {
+                    match self.inflate(handler, id, text, payload, &limits, arrived + at - before) {
                         Ok(()) => Found::Message,
                         Err(error) => break Err(error),
                     }
@@ -260,14 +251,20 @@ impl Plane {
                 Err(error) => break Err(error),
             };
             match found {
-                Found::Nothing => break Ok(()),
-                Found::Ping(len) if self.may_control(id, len) => self.pong(id, &control[..len]),
+                Found::Nothing => {
+                    inbound.note_arrived(at - before);
+                    break Ok(());
+                }
+                Found::Ping(len) if self.may_control(id, at - before) => self.pong(id, &control[..len]),
                 Found::Pong => {
-                    self.may_control(id, 0);
+                    self.may_control(id, at - before);
                 }
                 Found::Closed(code) => {
                     self.peer_closed(id, code);
                     break Ok(());
+                }
+                Found::Message if limits.message_max < self.config.limits.message_max => {
+                    limits.message_max = self.message_max(id);
                 }
                 Found::Ping(_) | Found::Message => {}
             }
@@ -292,29 +289,41 @@ impl Plane {
         id: ConnId,
         text: bool,
         payload: &[u8],
+        limits: &Limits,
+        arrived: usize,
     ) -> Result<(), ProtocolError> {
         if !self.conn(id).is_some_and(Conn::is_talking) {
             return Ok(());
         }
         self.counters.count(Counter::FramesInflated);
         let mut inflater = self.inflater.take().unwrap_or_default();
-        let inflated = inflater.inflate(payload, text, self.config.limits.message_max);
-        let size = |message: &[u8]| message.len().max(payload.len());
+        let inflated = inflater.inflate(payload, text, limits.message_max);
+        let size = |message: &[u8]| message.len().max(arrived);
         let result = inflated.map(|message| self.offer(handler, id, text, message, size(message)));
         inflater.rest();
         self.inflater = Some(inflater);
         result
     }
 
+    /// The longest message that may be said now: before sign-in it takes no more than a credential does.
+    fn message_max(&self, id: ConnId) -> usize {
+        let most = self.config.limits.message_max;
+        let early = self.config.sign_in && self.conn(id).is_some_and(|conn| conn.state == State::Open);
+        if early { most.min(EARLY_MESSAGE_MAX) } else { most }
+    }
+
     fn after_messages(
         &mut self,
         id: ConnId,
-        inbound: super::super::inbound::Inbound,
+        mut inbound: super::super::inbound::Inbound,
         rest: &mut [u8],
         result: Result<(), ProtocolError>,
     ) {
         let held = inbound.held_bytes();
-        let over = held > 0 && self.assembly + held > ASSEMBLY_BYTES_PER_SHARD;
+        if held > 0 {
+            self.make_room(id, held);
+            inbound.note_begun((self.uptime / TICK_MS) as u32);
+        }
         let Some(conn) = self.conns.get_mut(id.into()) else { return };
         match (conn.state, result) {
             (State::Open | State::Live | State::Closing, Err(error)) => self.fault(id, &error),
@@ -323,8 +332,6 @@ impl Plane {
                 self.assembly += held;
                 if conn.state == State::Moving || conn.flags.has(Flags::PAUSED) {
                     self.keep_early(id, rest);
-                } else if over {
-                    self.close(id, CloseCode::TooMany, HOLDS_TOO_MUCH);
                 }
             }
             _ => {}

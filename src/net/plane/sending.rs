@@ -30,14 +30,19 @@ impl Plane {
 
     /// Bytes queued for a connection.
     pub(super) fn queued_for(&self, conn: &Conn) -> usize {
-        conn.outbox.map_or(0, |number| self.outboxes[number.get() as usize - 1].bytes())
+        self.outbox(conn).map_or(0, Outbox::bytes)
     }
 
-    fn queue(&mut self, id: ConnId, frame: &Frame, class: Class) {
+    /// What is queued for a connection.
+    pub(super) fn outbox(&self, conn: &Conn) -> Option<&Outbox> {
+        conn.outbox.map(|number| &self.outboxes[number.get() as usize - 1])
+    }
+
+    pub(super) fn queue(&mut self, id: ConnId, frame: &Frame, class: Class) -> Pushed {
         let budget = self.config.outbox_budget;
-        let Some(conn) = self.conns.get(id.into()) else { return };
+        let Some(conn) = self.conns.get(id.into()) else { return Pushed::Dropped };
         if !matches!(conn.state, State::Open | State::Live) {
-            return;
+            return Pushed::Dropped;
         }
         let tag = conn.tag();
         let packed =
@@ -49,6 +54,7 @@ impl Plane {
         let pushed = outbox.push(frame, class, budget, &mut lost);
         let after = outbox.bytes();
         self.queued_bytes = self.queued_bytes + after - before;
+        self.queued_ever += cost(frame) as u64;
         if lost != Lost::default() {
             self.count_lost(lost);
         }
@@ -68,6 +74,7 @@ impl Plane {
         if class == Class::Reply && after > budget / 2 {
             self.pause(id);
         }
+        pushed
     }
 
     /// Queues a frame past the budget: the few that tell a slow session what happens to it.
@@ -182,11 +189,12 @@ impl Plane {
             return self.drained(id);
         };
         self.queued_bytes -= before - outbox.bytes();
-        let memory = buffer.memory();
+        let (memory, turn) = (buffer.memory(), self.turn);
         self.sending_bytes += memory;
+        self.queued_ever += memory as u64;
         conn.flags.set(Flags::SEND);
         let key = self.rings[usize::from(conn.ring)].send(conn.slot, buffer, 0, Token::new(Op::Send, id));
-        outbox.in_flight = Some(InFlight { key, offset: 0, frames, memory });
+        outbox.in_flight = Some(InFlight { key, offset: 0, frames, memory, turn });
         self.counters.count(Counter::Sends);
     }
 
@@ -215,8 +223,8 @@ impl Plane {
             outbox.in_flight = Some(InFlight { key, offset, ..flight });
             return;
         }
-        // A paused connection is not read, but one that takes bytes is alive.
-        if conn.flags.has(Flags::PAUSED) {
+        // What did not end in the turn after it began had to wait until the peer took what was sent before: it is alive.
+        if conn.flags.has(Flags::PAUSED) || self.turn.wrapping_sub(flight.turn) > 1 {
             conn.heard(self.uptime);
         }
         self.counters.add(Counter::FramesSent, u64::from(flight.frames));

@@ -5,13 +5,14 @@ use crate::frame::{Class, Topic};
 use crate::ids::ConnId;
 use crate::metrics::Counter;
 use crate::net::http;
+use crate::net::outbox::Pushed;
 use crate::wire::CloseCode;
 
 /// Slots swept in one turn at most (number): a sweep that is late catches up over several turns.
 const SWEEP_SLICE: u32 = 1024;
 /// The sweep does not wake an idle shard more often than this (ms).
 const SWEEP_TICK_MIN: u64 = 20;
-/// A ping that waits in a queue makes way for the next: one is enough.
+/// Of pings one in a queue is enough.
 const PING_TOPIC: u64 = 1;
 
 /// Where the heartbeat is: every slot is visited once per interval, evenly over it.
@@ -37,6 +38,18 @@ impl Sweep {
 }
 
 impl Plane {
+    /// A process that was stopped, or whose machine was, has pinged nobody meanwhile: nobody's silence of that time means
+    /// anything. Less than half an interval is let pass: two intervals are long enough for that.
+    #[inline]
+    pub(super) fn note_standstill(&mut self, uptime: u64) {
+        let patience = self.config.ping_interval / 2;
+        if uptime.saturating_sub(self.uptime) > patience
+            && self.next_deadline().is_some_and(|due| uptime > due.saturating_add(patience))
+        {
+            self.stood_until = uptime;
+        }
+    }
+
     /// Does what is due; part of each turn.
     pub fn tick(&mut self) {
         let uptime = self.uptime;
@@ -119,14 +132,24 @@ impl Plane {
         }
         let tag = conn.tag();
         // Whom the shard itself does not read cannot be heard.
-        if conn.silent_for(self.uptime) > 2 * interval && !conn.flags.has(Flags::HELD) {
+        let silent = conn.silent_for(self.uptime).min(self.uptime.saturating_sub(self.stood_until));
+        if silent > 2 * interval && !conn.flags.has(Flags::HELD) {
             return self.close(id, CloseCode::NoPong, "no sign of life for two heartbeats");
         }
-        let ping = self.ping.clone();
-        self.counters.count(Counter::PingsSent);
-        self.send(id, &ping, Class::Ephemeral(Some(Topic::new(PING_TOPIC))));
+        self.send_ping(id);
         if let Some(tag) = tag {
             self.notices.push(Notice::Heartbeat(tag));
+        }
+    }
+
+    /// One that is queued already is not asked again: behind all that was queued since, a slow reader would never see it.
+    fn send_ping(&mut self, id: ConnId) {
+        let topic = Topic::new(PING_TOPIC);
+        let waits =
+            self.conn(id).and_then(|conn| self.outbox(conn)).is_some_and(|outbox| outbox.waits(topic));
+        let ping = self.ping.clone();
+        if !waits && self.queue(id, &ping, Class::Ephemeral(Some(topic))) == Pushed::Queued {
+            self.counters.count(Counter::PingsSent);
         }
     }
 

@@ -52,6 +52,14 @@ impl SendBuffer {
             Self::Copied(bytes) => bytes.capacity(),
         }
     }
+
+    /// Its part of that memory now.
+    pub fn share(&self) -> usize {
+        match self {
+            Self::Frame(frame) => frame.share(),
+            Self::Copied(bytes) => bytes.capacity(),
+        }
+    }
 }
 
 /// Names a send in flight.
@@ -388,6 +396,11 @@ impl Ring {
         self.in_flight[key as usize] = Some(buffer);
         self.push(&entry.user_data(token.0));
         SendKey(key)
+    }
+
+    /// The bytes of a send under way.
+    pub fn sending(&self, key: SendKey) -> Option<&SendBuffer> {
+        self.in_flight.get(key.0 as usize)?.as_ref()
     }
 
     /// Takes the bytes of a finished send back.

@@ -1,0 +1,63 @@
+//! What the connections of a shard may hold together of input that is not whole yet: past it those for whom it has taken
+//! longest give way, and whoever has not signed in before the others. Knows no frame.
+
+use super::{Conn, Plane, State};
+use crate::ids::ConnId;
+use crate::limits::{ASSEMBLY_BYTES_PER_SHARD, RELIEF_PERCENT};
+use crate::meter::TICK_MS;
+use crate::metrics::Counter;
+use crate::wire::CloseCode;
+use std::cmp::Reverse;
+
+/// Why a connection is closed whose input is given up.
+const TAKES_TOO_LONG: &str = "the server holds too many half-received messages";
+
+impl Plane {
+    /// Makes room for `bytes` more that are not whole yet, which may be on their way into connection `id`. Looks at all
+    /// connections, but only once for each quarter of the bound that has come.
+    #[inline]
+    pub(super) fn make_room(&mut self, id: ConnId, bytes: usize) {
+        if self.assembly + bytes > ASSEMBLY_BYTES_PER_SHARD {
+            self.give_up_unfinished(id, bytes);
+        }
+    }
+
+    #[cold]
+    fn give_up_unfinished(&mut self, except: ConnId, bytes: usize) {
+        self.counters.count(Counter::AssemblyReliefs);
+        let enough = ASSEMBLY_BYTES_PER_SHARD / 100 * RELIEF_PERCENT;
+        let now = (self.uptime / TICK_MS) as u32;
+        let mut holders: Vec<(bool, u32, ConnId)> = Vec::new();
+        for index in 0..self.conns.high_water() {
+            let Some((key, conn)) = self.conns.at(index) else { continue };
+            let id = ConnId::from(key);
+            if conn.holds_input() && id != except {
+                let age = now.wrapping_sub(conn.waits_since());
+                holders.push((conn.state != State::Live, age, id));
+            }
+        }
+        holders.sort_unstable_by_key(|&(stranger, age, _)| Reverse((stranger, age)));
+        for (_, _, id) in holders {
+            if self.assembly + bytes <= enough {
+                return;
+            }
+            match self.conn(id).map(|conn| conn.state) {
+                Some(State::Open | State::Live | State::Moving) => {
+                    self.close(id, CloseCode::TooMany, TAKES_TOO_LONG);
+                }
+                _ => self.lost(id),
+            }
+        }
+    }
+}
+
+impl Conn {
+    fn holds_input(&self) -> bool {
+        self.early.is_some() || !self.inbound.is_idle()
+    }
+
+    /// Since when its input waits for its end (ticks of uptime); what has no note of that, since it was last heard of.
+    fn waits_since(&self) -> u32 {
+        self.inbound.begun().unwrap_or(self.last_received)
+    }
+}

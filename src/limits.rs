@@ -71,6 +71,10 @@ pub const COST_OF_MEMBERSHIP: u32 = 5;
 
 /// Frames copied together into one send at most (bytes); a larger single frame is sent as it is.
 pub const COALESCE_MAX: usize = 64 * 1024;
+/// Frames of this size and more are not copied together, but sent from where they lie (bytes); `docs/measurements.md`.
+pub const VECTORED_MIN: usize = 4096;
+/// Frames sent in one operation from where they lie (number); the kernel takes 1024 (`IOV_MAX`).
+pub const VECTORED_FRAMES: usize = 64;
 /// What a queued frame costs besides its bytes (bytes): its place in the queue and its allocation. Budgets count it.
 pub const FRAME_COST: usize = 64;
 /// Frames queued for one connection at most, besides its byte budget (number).

@@ -1,9 +1,11 @@
 //! What is queued for one connection, and what goes first when it is slow (design D7). Knows no ring.
 
-use super::ring::{SendBuffer, SendKey};
+use super::ring::{SendBuffer, SendKey, Vectored};
 use crate::frame::{Class, Frame, Topic};
 use crate::ids::ConnId;
-use crate::limits::{COALESCE_MAX, FRAME_COST, OUTBOX_EPHEMERAL_MAX, OUTBOX_FRAMES_MAX};
+use crate::limits::{
+    COALESCE_MAX, FRAME_COST, OUTBOX_EPHEMERAL_MAX, OUTBOX_FRAMES_MAX, VECTORED_FRAMES, VECTORED_MIN,
+};
 use std::collections::VecDeque;
 
 /// What became of a frame.
@@ -44,6 +46,32 @@ pub struct InFlight {
     pub memory: usize,
     /// The turn that it began in.
     pub turn: u32,
+}
+
+/// Send buffers kept for reuse (number, of each kind); a copy may have grown to [`COALESCE_MAX`].
+const SPARES_MAX: usize = 64;
+
+/// Send buffers whose sends have ended.
+#[derive(Debug, Default)]
+pub struct Spares {
+    copied: Vec<Vec<u8>>,
+    #[allow(clippy::vec_box)] // they go into sends as they are, and the kernel knows where they lie
+    vectored: Vec<Box<Vectored>>,
+}
+
+impl Spares {
+    /// Takes a buffer back.
+    pub fn put(&mut self, buffer: SendBuffer) {
+        match buffer {
+            SendBuffer::Frame(_) => {}
+            SendBuffer::Copied(bytes) if self.copied.len() < SPARES_MAX => self.copied.push(bytes),
+            SendBuffer::Vectored(mut frames) if self.vectored.len() < SPARES_MAX => {
+                frames.clear();
+                self.vectored.push(frames);
+            }
+            SendBuffer::Copied(_) | SendBuffer::Vectored(_) => {}
+        }
+    }
 }
 
 /// A stored frame or an answer.
@@ -200,13 +228,16 @@ impl Outbox {
         std::iter::from_fn(|| self.pop()).collect()
     }
 
-    /// Takes what one send may carry: a single frame as it is, several copied into `spare`.
-    pub fn take(&mut self, spare: impl FnOnce() -> Vec<u8>) -> Option<(SendBuffer, u32)> {
+    /// Takes what one send may carry: a single frame as it is, several copied together or, if they are large, by name.
+    pub fn take(&mut self, spares: &mut Spares) -> Option<(SendBuffer, u32)> {
         let first = self.pop()?;
         if !self.fits_behind(first.size()) {
             return Some((SendBuffer::Frame(first), 1));
         }
-        let mut bytes = spare();
+        if first.size() >= VECTORED_MIN {
+            return Some(self.take_vectored(first, spares));
+        }
+        let mut bytes = spares.copied.pop().unwrap_or_default();
         bytes.clear();
         bytes.extend_from_slice(first.bytes());
         let mut frames = 1;
@@ -217,6 +248,19 @@ impl Outbox {
             frames += 1;
         }
         Some((SendBuffer::Copied(bytes), frames))
+    }
+
+    fn take_vectored(&mut self, first: Frame, spares: &mut Spares) -> (SendBuffer, u32) {
+        let mut frames = spares.vectored.pop().unwrap_or_default();
+        frames.push(first);
+        while frames.frames() < VECTORED_FRAMES
+            && self.fits_behind(frames.size())
+            && let Some(next) = self.pop()
+        {
+            frames.push(next);
+        }
+        let count = frames.frames() as u32;
+        (SendBuffer::Vectored(frames), count)
     }
 
     /// Whether the next frame goes into one send with `size` bytes before it.
@@ -422,14 +466,27 @@ mod tests {
     }
 
     #[test]
-    fn several_frames_share_a_send_and_a_large_one_is_not_copied() {
-        let mut outbox = Outbox::default();
+    fn several_frames_share_a_send_and_large_ones_are_not_copied() {
+        let (mut outbox, mut spares) = (Outbox::default(), Spares::default());
         (0..3).for_each(|_| outbox.force(&frame(10), Class::Stored));
         outbox.force(&frame(COALESCE_MAX + 1), Class::Stored);
-        let (first, frames) = outbox.take(Vec::new).unwrap();
-        assert_eq!((first.bytes().len(), frames), (30, 3));
-        let (second, frames) = outbox.take(Vec::new).unwrap();
+        (0..VECTORED_FRAMES).for_each(|_| outbox.force(&frame(VECTORED_MIN), Class::Stored));
+        let (first, frames) = outbox.take(&mut spares).unwrap();
+        assert_eq!((first.size(), frames), (30, 3));
+        assert!(matches!(first, SendBuffer::Copied(_)));
+        let (second, frames) = outbox.take(&mut spares).unwrap();
         assert!(matches!(second, SendBuffer::Frame(_)) && frames == 1);
-        assert!(outbox.take(Vec::new).is_none() && outbox.bytes() == 0);
+        let mut left = VECTORED_FRAMES;
+        while left > 0 {
+            let (next, frames) = outbox.take(&mut spares).unwrap();
+            assert!(matches!(next, SendBuffer::Vectored(_)) && next.size() <= COALESCE_MAX);
+            assert_eq!(next.size(), frames as usize * VECTORED_MIN);
+            left -= frames as usize;
+            spares.put(next);
+        }
+        assert!(outbox.take(&mut spares).is_none() && outbox.bytes() == 0);
+        outbox.force(&frame(VECTORED_MIN), Class::Stored);
+        (0..2 * VECTORED_FRAMES).for_each(|_| outbox.force(&frame(1), Class::Stored));
+        assert_eq!(outbox.take(&mut spares).unwrap().1 as usize, VECTORED_FRAMES);
     }
 }

@@ -22,7 +22,7 @@ use super::crowd::{Crowd, Place};
 use super::deflate::{self, Deflater, Inflater};
 use super::http::{HttpRules, UpgradeRequest};
 use super::inbound::Limits;
-use super::outbox::Outbox;
+use super::outbox::{Outbox, Spares};
 use super::ring::{Completion, Op, Ring, RingAddress};
 use crate::frame::Frame;
 use crate::ids::ConnId;
@@ -111,7 +111,7 @@ pub struct Plane {
     conns: Slab<Conn>,
     outboxes: Vec<Outbox>,
     free_outboxes: Vec<u32>,
-    spare: Vec<Vec<u8>>,
+    spares: Spares,
     dirty: Vec<ConnId>,
     entrances: Vec<accepting::Entrance>,
     uptime: u64,
@@ -171,7 +171,7 @@ impl Plane {
             conns: Slab::default(),
             outboxes: Vec::new(),
             free_outboxes: Vec::new(),
-            spare: Vec::new(),
+            spares: Spares::default(),
             dirty: Vec::new(),
             entrances: Vec::new(),
             uptime: 0,

@@ -35,8 +35,13 @@ impl Dry {
     }
 
     fn pop(&mut self, ring: usize) -> Option<ConnId> {
-        let id = self.waiting[ring].pop_front();
+        let waiting = &mut self.waiting[ring];
+        let id = waiting.pop_front();
         self.total -= usize::from(id.is_some());
+        // A burst's queue does not keep its memory for ever.
+        if waiting.is_empty() && waiting.capacity() > 4096 {
+            waiting.shrink_to_fit();
+        }
         id
     }
 }

@@ -5,12 +5,10 @@ use crate::frame::{Class, Frame};
 use crate::ids::ConnId;
 use crate::metrics::Counter;
 use crate::net::outbox::{InFlight, Lost, Pushed, cost};
-use crate::net::ring::{Completion, Op, SendBuffer, Token};
+use crate::net::ring::{Completion, Op, Token};
 use crate::wire::CloseCode;
 use std::num::NonZeroU32;
 
-/// Copy buffers kept for reuse (number); each may have grown to `COALESCE_MAX`.
-const SPARE_MAX: usize = 64;
 /// Idle outboxes kept for reuse (number).
 const OUTBOXES_KEPT: usize = 65_536;
 
@@ -180,9 +178,8 @@ impl Plane {
             return;
         }
         let outbox = &mut self.outboxes[number.get() as usize - 1];
-        let spare = &mut self.spare;
         let before = outbox.bytes();
-        let Some((buffer, frames)) = outbox.take(|| spare.pop().unwrap_or_default()) else {
+        let Some((buffer, frames)) = outbox.take(&mut self.spares) else {
             // What was queued has been dropped since.
             conn.outbox = None;
             self.drop_outbox(Some(number));
@@ -215,7 +212,7 @@ impl Plane {
         self.counters.add(Counter::BytesSent, sent as u64);
         let Some(buffer) = buffer else { return };
         let offset = flight.offset + sent;
-        if offset < buffer.bytes().len() {
+        if offset < buffer.size() {
             // One send a connection: the rest goes before anything else, or bytes would be reordered.
             conn.flags.set(Flags::SEND);
             self.sending_bytes += flight.memory;
@@ -228,11 +225,7 @@ impl Plane {
             conn.heard(self.uptime);
         }
         self.counters.add(Counter::FramesSent, u64::from(flight.frames));
-        if let SendBuffer::Copied(bytes) = buffer
-            && self.spare.len() < SPARE_MAX
-        {
-            self.spare.push(bytes);
-        }
+        self.spares.put(buffer);
         if outbox.is_drained() {
             conn.outbox = None;
             self.drop_outbox(number);

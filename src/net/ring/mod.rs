@@ -7,9 +7,11 @@
 mod buffers;
 mod names;
 mod token;
+mod vectored;
 
 pub use buffers::RecvBuffer;
 pub use token::{Gate, Op, Token};
+pub use vectored::Vectored;
 
 use crate::frame::Frame;
 use crate::ids::ConnId;
@@ -34,14 +36,17 @@ pub enum SendBuffer {
     Frame(Frame),
     /// Several frames copied together.
     Copied(Vec<u8>),
+    /// Several frames where they lie.
+    Vectored(Box<Vectored>),
 }
 
 impl SendBuffer {
-    /// The bytes.
-    pub fn bytes(&self) -> &[u8] {
+    /// Its bytes' number.
+    pub fn size(&self) -> usize {
         match self {
-            Self::Frame(frame) => frame.bytes(),
-            Self::Copied(bytes) => bytes,
+            Self::Frame(frame) => frame.size(),
+            Self::Copied(bytes) => bytes.len(),
+            Self::Vectored(frames) => frames.size(),
         }
     }
 
@@ -50,6 +55,7 @@ impl SendBuffer {
         match self {
             Self::Frame(frame) => frame.size(),
             Self::Copied(bytes) => bytes.capacity(),
+            Self::Vectored(frames) => frames.size(),
         }
     }
 
@@ -383,16 +389,24 @@ impl Ring {
     }
 
     /// Sends bytes from `offset` on; they come back from [`Ring::sent`]. One send a connection at a time.
-    pub fn send(&mut self, slot: u32, buffer: SendBuffer, offset: usize, token: Token) -> SendKey {
+    pub fn send(&mut self, slot: u32, mut buffer: SendBuffer, offset: usize, token: Token) -> SendKey {
         let key = self.free_keys.pop().unwrap_or_else(|| {
             self.in_flight.push(None);
             (self.in_flight.len() - 1) as u32
         });
-        let bytes = &buffer.bytes()[offset..];
-        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        let entry = opcode::Send::new(Fixed(slot), bytes.as_ptr(), len)
-            .flags(libc::MSG_NOSIGNAL | libc::MSG_WAITALL)
-            .build();
+        let flags = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
+        let plain = |bytes: &[u8]| {
+            let rest = &bytes[offset..];
+            let len = u32::try_from(rest.len()).unwrap_or(u32::MAX);
+            opcode::Send::new(Fixed(slot), rest.as_ptr(), len).flags(flags).build()
+        };
+        let entry = match &mut buffer {
+            SendBuffer::Frame(frame) => plain(frame.bytes()),
+            SendBuffer::Copied(bytes) => plain(bytes),
+            SendBuffer::Vectored(frames) => {
+                opcode::SendMsg::new(Fixed(slot), frames.from(offset)).flags(flags.cast_unsigned()).build()
+            }
+        };
         self.in_flight[key as usize] = Some(buffer);
         self.push(&entry.user_data(token.0));
         SendKey(key)

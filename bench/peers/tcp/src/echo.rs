@@ -84,7 +84,7 @@ impl Echo {
         let Some(buffer) = ring.sent(key) else { return };
         let sent = usize::try_from(completion.result).map(|sent| before + sent);
         match sent {
-            Ok(sent) if sent < buffer.bytes().len() => {
+            Ok(sent) if sent < buffer.size() => {
                 let token = completion.token;
                 conn.sending = Some((ring.send(slot, buffer, sent, token), sent));
                 return;

@@ -64,6 +64,7 @@ impl SendBuffer {
         match self {
             Self::Frame(frame) => frame.share(),
             Self::Copied(bytes) => bytes.capacity(),
+            Self::Vectored(frames) => frames.share(),
         }
     }
 }

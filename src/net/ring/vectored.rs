@@ -47,6 +47,11 @@ impl Vectored {
         self.size
     }
 
+    /// Their part of that memory now, each one's other receivers counted.
+    pub fn share(&self) -> usize {
+        self.frames.iter().map(Frame::share).sum()
+    }
+
     /// Lets the frames go.
     pub fn clear(&mut self) {
         self.frames.clear();

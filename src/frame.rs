@@ -89,6 +89,8 @@ pub enum Class {
     Ephemeral(Option<Topic>),
     /// A message that is in the log: may be dropped once the session is told to `resync`.
     Stored,
-    /// An answer to the session's own command: never dropped while the connection lives.
+    /// An answer to the session's own command, which owed it: never dropped while the connection lives.
     Reply,
+    /// What a session is told that no command asked for, as that one was refused which is not answered else: never dropped either.
+    Told,
 }

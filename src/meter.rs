@@ -136,7 +136,12 @@ impl Debt {
             return Verdict::Enough;
         }
         self.set(owed, ignored);
-        Verdict::Wait(rate.time(owed - half))
+        Verdict::Wait(self.time_to_wait(rate))
+    }
+
+    /// How long it takes until who was told to wait may go on (ms).
+    pub fn time_to_wait(self, rate: &Rate) -> u64 {
+        rate.time(self.owed().saturating_sub(rate.burst / 2))
     }
 
     /// How long it takes until one thing more may be done (ms); 0 is now.

@@ -4,7 +4,9 @@
 mod common;
 
 use common::TestServer;
-use common::raw::{Raw, text};
+use common::desk::{self, Desk};
+use common::raw::{Raw, TEXT, frame, text};
+use longwire::frame::{Class, Frame};
 use longwire::limits::{RECV_BUFFER_SIZE, RECV_BUFFERS_MAX};
 use longwire::metrics::{Counter, Gauge};
 use serde_json::{Value, json};
@@ -103,4 +105,21 @@ fn pages_asked_for_ahead_all_come() {
         }
     }
     assert_eq!(server.count(Counter::ClosedTooSlow), 0);
+}
+
+#[test]
+fn only_the_answer_to_a_page_lets_what_follows_it_be_read() {
+    let mut desk = Desk::new(desk::config(), 4, 16);
+    let (mut client, conn) = desk.connect();
+    client.write_all(&[frame(TEXT, desk::PAGE), frame(TEXT, b"hi")].concat()).expect("it takes bytes");
+    desk.turn_until("the page is asked for", |desk| desk.tally.messages == 1);
+    // What it is told meanwhile is no answer.
+    let told = Frame::new(&[0; 100]);
+    for class in [Class::Told, Class::Stored, Class::Ephemeral(None), Class::Told] {
+        desk.plane.send(conn, &told, class);
+        (0..10).for_each(|_| desk.turn());
+        assert_eq!(desk.tally.messages, 1, "{class:?}");
+    }
+    desk.plane.send(conn, &told, Class::Reply);
+    desk.turn_until("it is read again", |desk| desk.tally.messages == 2);
 }

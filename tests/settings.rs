@@ -1,6 +1,7 @@
 //! A value comes from the flag, else the variable, else the file, else the default; what is unknown or absurd is refused by name.
 
-use longwire::settings::{ROWS, Settings, Sources, markdown, toml_template};
+use longwire::limits::MESSAGE_MAX;
+use longwire::settings::{ROWS, Settings, Sources, markdown, row, toml_template};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -164,4 +165,23 @@ fn the_reference_is_current() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
     let current = std::fs::read_to_string(path).unwrap_or_default();
     assert!(current == markdown(), "run: cargo run -- genconfig --markdown > docs/configuration.md");
+}
+
+#[test]
+fn what_the_cores_share_is_enough_for_each() {
+    let of = |all| Settings::with([("client.queues_max_size", all)]).expect("it is enough for one core");
+    assert_eq!(of("16MiB").check_shares(16), Ok(()));
+    let problem = of("16MiB").check_shares(64).expect_err("a core's part is smaller than one queue");
+    assert_eq!(
+        problem,
+        "client.queues_max_size is 16MiB, of which each of 64 cores has its part: less than one queue of \
+         client.queue_max_size, 1MiB; set it to 64MiB at least, or run on fewer cores"
+    );
+    assert_eq!(Settings::default().check_shares(64), Ok(()));
+}
+
+#[test]
+fn the_largest_message_that_can_be_set_is_one_that_can_be_received() {
+    let (_, most) = row("websocket.message_size_limit").expect("a row").range.expect("a range");
+    assert_eq!(most, format!("{}MiB", MESSAGE_MAX >> 20));
 }

@@ -4,11 +4,11 @@
 mod common;
 
 use common::proto::{self, Binary, ask, said};
-use common::raw::{CONTINUE, DEFLATED, PING, PONG, Raw, TEXT, deflate, frame, text};
+use common::raw::{CLOSE, CONTINUE, DEFLATED, PING, PONG, Raw, TEXT, deflate, frame, text};
 use common::{Client, TestServer};
 use longwire::limits::IGNORED_MAX;
 use longwire::metrics::Counter;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Far more than it takes to be closed, so that a machine that stands still for a while changes nothing.
@@ -89,6 +89,63 @@ fn a_compressed_message_counts_for_what_it_says() {
         answer["type"] == "error" && answer["code"] == 429
     });
     assert!(compressed.len() < 200 && refused.is_some(), "{} bytes were counted", compressed.len());
+}
+
+/// Floods with a command until the close: how often it was refused for coming too fast.
+fn flood(server: &TestServer, command: &Value) -> u32 {
+    let mut raw = Raw::sign_in(server, "alice");
+    raw.write(&text(command).repeat(FLOOD));
+    let mut refused = 0;
+    loop {
+        match raw.next_frame() {
+            Some((TEXT, payload)) => {
+                let event: Value = serde_json::from_slice(&payload).expect("JSON");
+                refused += u32::from(event["code"] == 429);
+            }
+            Some((CLOSE, payload)) => {
+                assert_eq!(u16::from_be_bytes([payload[0], payload[1]]), 3013);
+                return refused;
+            }
+            Some((PING, _)) => {}
+            other => panic!("expected an answer or a close frame, got {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn what_is_no_command_counts_for_its_user_too() {
+    for command in [
+        json!({"type": "dance"}),
+        json!({"type": "message", "to": "no name", "message": 1}),
+        json!({"type": "auth", "username": "alice"}),
+    ] {
+        let server = TestServer::chat(2, ONE_A_SECOND_OF_A_USER);
+        assert!(flood(&server, &command) >= IGNORED_MAX, "{command}");
+        assert_eq!(server.count(Counter::ClosedTooMany), 1);
+    }
+}
+
+#[test]
+fn who_was_not_told_is_not_closed_for_what_another_connection_ignored() {
+    let server = TestServer::chat(2, &[("rate.user_messages", "1")]);
+    let (mut flood, mut other) = (Raw::sign_in(&server, "alice"), server.sign_in("alice"));
+    let ping = text(&json!({"type": "ping"}));
+    // A page counts for ten seconds: none of it is paid off meanwhile that would matter.
+    flood.write(&text(&json!({"type": "history", "conversation": "u:alice:bob"})));
+    assert_eq!(flood.expect_event()["type"], "history");
+    for _ in 0..IGNORED_MAX {
+        flood.write(&ping);
+        assert_eq!(flood.expect_event()["code"], 429);
+    }
+    assert_eq!(other.ask(&json!({"type": "ping"}), "error")["code"], 429, "it is told");
+    for _ in 0..IGNORED_MAX {
+        flood.write(&ping);
+        if flood.next_frame().is_none_or(|(first, _)| first == CLOSE) {
+            break;
+        }
+    }
+    assert_eq!(server.count(Counter::ClosedTooMany), 1);
+    assert_eq!(other.ask(&json!({"type": "ping"}), "error")["code"], 429, "it stays");
 }
 
 #[test]

@@ -24,14 +24,25 @@ pub(super) fn refusal<E: Effects>(origin: &Origin, command: &str, refusal: Refus
     let Refusal(code, reason) = refusal;
     let id = origin.id.as_deref();
     let error = Event::Error { code, reason, command: Some(command), id, retry_after: None };
-    Answer { session: origin.session, frame: fx.encode_in(origin.encoding, &error) }
+    let owed = owes_answer(command, origin);
+    Answer { session: origin.session, frame: fx.encode_in(origin.encoding, &error), owed }
+}
+
+/// Whether a command is answered also when all goes well: [`crate::wire::Request::expects`], in the words of who refuses it.
+fn owes_answer(command: &str, origin: &Origin) -> bool {
+    match command {
+        "typing" => false,
+        "message" => origin.id.is_some(),
+        _ => true,
+    }
 }
 
 /// An answer for whoever was too fast.
-pub(super) fn too_fast<E: Effects>(origin: &Origin, command: &str, wait: u64, fx: &mut E) -> Answer {
+pub(super) fn too_fast<E: Effects>(origin: &Origin, command: Option<&str>, wait: u64, fx: &mut E) -> Answer {
     fx.count(Counter::CommandRefused);
-    let event = Event::too_fast(wait, Some(command), origin.id.as_deref());
-    Answer { session: origin.session, frame: fx.encode_in(origin.encoding, &event) }
+    let event = Event::too_fast(wait, command, origin.id.as_deref());
+    let owed = command.is_some_and(|command| owes_answer(command, origin));
+    Answer { session: origin.session, frame: fx.encode_in(origin.encoding, &event), owed }
 }
 
 impl Rules {
@@ -47,14 +58,14 @@ impl Rules {
     /// Brings an answer to a session of this shard.
     pub(super) fn deliver<E: Effects>(&self, answer: &Answer, fx: &mut E) {
         if let Some(session) = self.people.session(answer.session) {
-            fx.send(session.conn, &answer.frame, Class::Reply);
+            fx.send(session.conn, &answer.frame, if answer.owed { Class::Reply } else { Class::Told });
         }
     }
 
     /// Answers whoever asked with an event.
     pub(super) fn reply<E: Effects>(&mut self, origin: &Origin, event: &Event<'_>, fx: &mut E) {
         let frame = fx.encode_in(origin.encoding, event);
-        self.answer(Answer { session: origin.session, frame }, fx);
+        self.answer(Answer { session: origin.session, frame, owed: true }, fx);
     }
 
     /// Answers whoever asked with an error.

@@ -3,7 +3,8 @@
 use super::accounts::cost;
 use super::answer::{BUSY, NO_PARTY, Refusal, too_fast};
 use super::ask::{Ask, Origin, What};
-use super::mail::Mail;
+use super::mail::{Answer, Mail};
+use super::people::Told;
 use super::{Effects, Rates, Rules, topic};
 use crate::clock::Now;
 use crate::frame::Class;
@@ -31,8 +32,9 @@ impl Rules {
         let id = request.id.as_deref().and_then(CommandId::new);
         let mut origin = Origin { session, encoding: asking.encoding, user: user.name.clone(), id, wait: 0 };
         fx.count(command_counter(&request.command));
-        if !self.keeps_pace(&mut origin, &request.command, now, fx) {
-            return;
+        let name = request.command.name();
+        if let Err(answer) = self.keeps_pace(&mut origin, Some(name), cost(&request.command), now, fx) {
+            return self.answer_all(answer, fx);
         }
         match request.command {
             Command::Message { target, payload } => self.message(origin, target, payload, now, fx),
@@ -61,40 +63,71 @@ impl Rules {
         }
     }
 
-    /// Whether a user's rate allows one command more. If not, it is answered, or its session closed. If so, it is noted how
-    /// long to wait before another conversation, since only that conversation's home knows whether it is a new one.
-    fn keeps_pace<E: Effects>(
+    /// Whether a user's rate allows a message more that is no command: an `auth`, which goes through [`Rules::refresh`], or
+    /// one that was refused where it was decoded. If not, it is `owed` the answer that says so.
+    pub fn allows<E: Effects>(
         &mut self,
-        origin: &mut Origin,
-        command: &Command<'_>,
+        session: SessionId,
+        command: Option<&str>,
+        id: Option<&str>,
+        owed: bool,
         now: Now,
         fx: &mut E,
     ) -> bool {
+        let Some(asking) = self.people.session(session) else { return false };
+        let Some(user) = self.people.user(asking.user) else { return false };
+        let id = id.and_then(CommandId::new);
+        let mut origin = Origin { session, encoding: asking.encoding, user: user.name.clone(), id, wait: 0 };
+        let Err(answer) = self.keeps_pace(&mut origin, command, (1, 0), now, fx) else { return true };
+        self.answer_all(answer.map(|answer| Answer { owed, ..answer }), fx);
+        false
+    }
+
+    fn answer_all<E: Effects>(&mut self, answer: Option<Answer>, fx: &mut E) {
+        if let Some(answer) = answer {
+            self.answer(answer, fx);
+        }
+    }
+
+    /// Whether a user's rate allows one message more, which counts for so many and so many bytes. If so, it is noted how long
+    /// to wait before another conversation, since only that conversation's home knows whether it is a new one.
+    ///
+    /// # Errors
+    /// The answer, if it is not allowed; none to a session that was told before, and is closed.
+    fn keeps_pace<E: Effects>(
+        &mut self,
+        origin: &mut Origin,
+        command: Option<&str>,
+        (things, bytes): (u32, usize),
+        now: Now,
+        fx: &mut E,
+    ) -> Result<(), Option<Answer>> {
         let Rates { commands, begun } = self.config.rates;
-        let (things, bytes) = cost(command);
         let (takes, begins) = (commands.takes(things, bytes), begun.takes(1, 0));
         if takes == 0 && begins == 0 {
-            return true;
+            return Ok(());
         }
         let account = self.accounts.of(&origin.user, now);
         let verdict = account.commands.ask(takes, &commands);
+        let key = self.people.key(origin.session);
+        let Some(session) = key.and_then(|key| self.people.sessions.get_mut(key)) else { return Ok(()) };
         if verdict == Verdict::Go {
             origin.wait = u32::try_from(account.begun.wait(begins, &begun)).unwrap_or(u32::MAX);
-            return true;
+            session.told.forget(Told::TOO_FAST);
+            return Ok(());
         }
         fx.count(Counter::LimitedUser);
-        match verdict {
-            Verdict::Wait(wait) => {
-                let answer = too_fast(origin, command.name(), wait, fx);
-                self.answer(answer, fx);
-            }
+        let told = session.told.again(Told::TOO_FAST);
+        let wait = match verdict {
+            Verdict::Wait(wait) => wait,
+            // It was another connection of this user's that was told so often.
+            _ if !told => account.commands.time_to_wait(&commands),
             _ => {
-                if let Some(session) = self.people.session(origin.session) {
-                    fx.close(session.conn, CloseCode::TooMany, TOO_FAST);
-                }
+                fx.close(session.conn, CloseCode::TooMany, TOO_FAST);
+                return Err(None);
             }
-        }
-        false
+        };
+        Err(Some(too_fast(origin, command, wait, fx)))
     }
 
     fn message<E: Effects>(

@@ -193,7 +193,7 @@ impl Rules {
             self.fan.rotation.push_back(Work::Missed);
         }
         let (frames, end) = (self.resync_frames(fx), self.people.sessions.high_water());
-        self.fan.missed = Some(Sweep { frames, class: Class::Reply, except: None, cursor: 0, end });
+        self.fan.missed = Some(Sweep { frames, class: Class::Told, except: None, cursor: 0, end });
     }
 
     /// One slice of all that is under way; true while work is left.

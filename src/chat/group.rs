@@ -84,7 +84,7 @@ impl Rules {
         let (users, more) = group.page(after);
         let event = Event::Members { id: origin.id.as_deref(), group: &group.name, users: &users, more };
         let frame = fx.encode_in(origin.encoding, &event);
-        self.answer(Answer { session: origin.session, frame }, fx);
+        self.answer(Answer { session: origin.session, frame, owed: true }, fx);
     }
 
     pub(super) fn typing_in_group<E: Effects>(

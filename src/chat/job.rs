@@ -39,7 +39,7 @@ pub(super) struct Job {
 impl Job {
     /// Tells everyone that messages are gone.
     pub(super) fn resync(frames: &Frames, end: u32) -> Self {
-        let (frames, class) = (frames.clone(), Class::Reply);
+        let (frames, class) = (frames.clone(), Class::Told);
         Self { seq: UNNUMBERED, frames, class, except: Except::Nobody, ack: None, cursor: 0, end }
     }
 
@@ -79,7 +79,7 @@ impl Job {
 
     /// Messages that came when there was no room are gone: it tells so.
     pub(super) fn is_resync(&self) -> bool {
-        self.class == Class::Reply
+        self.class == Class::Told
     }
 
     pub(super) fn is_done(&self) -> bool {

@@ -8,7 +8,7 @@ use super::mail::{Answer, Mail};
 use super::outcome::{Appended, Pending};
 use super::{Effects, Rules, topic};
 use crate::clock::Now;
-use crate::ids::{GroupName, Seq, UserName};
+use crate::ids::{GroupName, Seq, SessionId, UserName};
 use crate::log::{Record, Ticket};
 use crate::metrics::Counter;
 use crate::wire::{ErrorCode, Event};
@@ -26,11 +26,9 @@ pub(super) struct Change {
 impl Rules {
     pub(super) fn join_group<E: Effects>(&mut self, slot: u32, origin: Origin, now: Now, fx: &mut E) {
         let max = self.config.group_max_members;
-        if self.conversations.at(slot).is_some_and(Conversation::is_new) {
-            if origin.wait > 0 {
-                return self.too_many_begun(&origin, "joinGroup", fx);
-            }
-            self.begun(&origin, now, fx);
+        let is_new = self.conversations.at(slot).is_some_and(Conversation::is_new);
+        if is_new && origin.wait > 0 {
+            return self.too_many_begun(&origin, "joinGroup", fx);
         }
         let Some((committed, tail, group)) = self.group_at(slot) else { return };
         match group.members.get(&origin.user).map(|member| (member.since, member.standing)) {
@@ -44,7 +42,13 @@ impl Rules {
                 }
             }
             _ if group.present >= max => self.not_joined(&origin, FULL, fx),
-            _ => self.change(slot, Change { origin, joined: true, since: tail }, fx),
+            _ => {
+                let maker = is_new.then(|| (origin.user.clone(), origin.session));
+                let taken = self.change(slot, Change { origin, joined: true, since: tail }, fx);
+                if let Some((user, session)) = maker.filter(|_| taken) {
+                    self.begun(&user, session, now, fx);
+                }
+            }
         }
     }
 
@@ -72,18 +76,20 @@ impl Rules {
         at.group_mut().map(|group| (committed, tail, group))
     }
 
-    fn change<E: Effects>(&mut self, slot: u32, change: Change, fx: &mut E) {
-        let Some(at) = self.conversations.at_mut(slot) else { return };
+    /// Has a join or leave written; false if the log does not take it.
+    fn change<E: Effects>(&mut self, slot: u32, change: Change, fx: &mut E) -> bool {
+        let Some(at) = self.conversations.at_mut(slot) else { return false };
         let partition = at.partition;
-        let Some(group) = at.group_mut() else { return };
+        let Some(group) = at.group_mut() else { return false };
         let (user, joined, since) = (change.origin.user.clone(), change.joined, change.since);
         let record = Record::Member { group: group.name.clone(), user: user.clone(), joined, seq: since };
         let Ok(ticket) = fx.append(partition, record) else {
-            return if joined {
+            if joined {
                 self.not_joined(&change.origin, BUSY, fx);
             } else {
                 self.refused(&change.origin, "leaveGroup", BUSY, fx);
-            };
+            }
+            return false;
         };
         fx.count(Counter::Appended);
         if joined {
@@ -96,6 +102,7 @@ impl Rules {
         at.in_flight += 1;
         let what = Appended::Change(Box::new(change));
         self.pending.insert(ticket, Pending { conversation: slot, what, waiters: Vec::new() });
+        true
     }
 
     pub(super) fn change_committed<E: Effects>(
@@ -152,7 +159,8 @@ impl Rules {
         fx: &mut E,
     ) {
         let joined = Event::Joined { id: origin.id.as_deref(), group, members, seq };
-        let answer = Answer { session: origin.session, frame: fx.encode_in(origin.encoding, &joined) };
+        let frame = fx.encode_in(origin.encoding, &joined);
+        let answer = Answer { session: origin.session, frame, owed: true };
         self.tell_joined(group, &origin.user, since, Some(answer), fx);
     }
 
@@ -224,7 +232,7 @@ impl Rules {
     /// Refuses a conversation or group that would be one too many.
     pub(super) fn too_many_begun<E: Effects>(&mut self, origin: &Origin, command: &str, fx: &mut E) {
         fx.count(Counter::LimitedBegun);
-        let answer = super::answer::too_fast(origin, command, origin.wait.into(), fx);
+        let answer = super::answer::too_fast(origin, Some(command), origin.wait.into(), fx);
         match command {
             "joinGroup" => self.join_refused(origin, answer, fx),
             _ => self.answer(answer, fx),
@@ -233,11 +241,11 @@ impl Rules {
 
     /// A user has begun a conversation or made a group: the user's home counts it. Where many are under way at a time it learns
     /// of them late and lets too many through, which then are waited for all the longer.
-    pub(super) fn begun<E: Effects>(&mut self, origin: &Origin, now: Now, fx: &mut E) {
-        if origin.session.shard == self.config.shard {
-            self.begun_here(&origin.user, now);
+    pub(super) fn begun<E: Effects>(&mut self, user: &UserName, session: SessionId, now: Now, fx: &mut E) {
+        if session.shard == self.config.shard {
+            self.begun_here(user, now);
         } else {
-            fx.mail(origin.session.shard, Mail::Begun { user: origin.user.clone() });
+            fx.mail(session.shard, Mail::Begun { user: user.clone() });
         }
     }
 
@@ -260,5 +268,5 @@ impl Rules {
 
 fn left_answer<E: Effects>(group: &GroupName, origin: &Origin, fx: &mut E) -> Answer {
     let left = Event::Left { id: origin.id.as_deref(), group };
-    Answer { session: origin.session, frame: fx.encode_in(origin.encoding, &left) }
+    Answer { session: origin.session, frame: fx.encode_in(origin.encoding, &left), owed: true }
 }

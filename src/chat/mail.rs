@@ -23,6 +23,8 @@ pub struct Answer {
     pub session: SessionId,
     /// In its encoding.
     pub frame: Frame,
+    /// Whether its command is always answered: only then is one fewer under way.
+    pub owed: bool,
 }
 
 /// A message to everyone on its way to the shard that runs broadcasts.

@@ -121,7 +121,7 @@ impl Rules {
         for waiter in waiters {
             fx.count(Counter::Duplicates);
             if let Some(frame) = ack(record, durability, true, waiter.encoding, fx) {
-                self.answer(super::mail::Answer { session: waiter.session, frame }, fx);
+                self.answer(super::mail::Answer { session: waiter.session, frame, owed: true }, fx);
             }
         }
     }

@@ -46,10 +46,31 @@ pub(super) struct Session {
     pub(super) encoding: Encoding,
     /// Whether messages to everyone are allowed.
     pub(super) broadcast: bool,
-    /// Whether `expiring` was sent.
-    pub(super) warned: bool,
-    /// Whether it was told to read what was written before its encoding was spoken.
-    pub(super) told_late: bool,
+    pub(super) told: Told,
+}
+
+/// What a session has been told already, a bit each.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Told(u8);
+
+impl Told {
+    /// That its credential ends soon.
+    pub(super) const EXPIRING: Self = Self(1);
+    /// To read what was written before its encoding was spoken.
+    pub(super) const LATE: Self = Self(1 << 1);
+    /// To wait, since its user was too fast; until it has done so.
+    pub(super) const TOO_FAST: Self = Self(1 << 2);
+
+    /// Notes it; true if it was told before.
+    pub(super) fn again(&mut self, what: Self) -> bool {
+        let before = self.0;
+        self.0 |= what.0;
+        before & what.0 != 0
+    }
+
+    pub(super) fn forget(&mut self, what: Self) {
+        self.0 &= !what.0;
+    }
 }
 
 /// What only sessions with groups have.
@@ -191,8 +212,7 @@ impl People {
             extras: None,
             encoding,
             broadcast: false,
-            warned: false,
-            told_late: false,
+            told: Told::default(),
         };
         let key = self.sessions.insert(session);
         if let Some(user) = self.users.at_mut(user) {
@@ -208,7 +228,7 @@ impl People {
         let Some(session) = self.sessions.get_mut(key) else { return };
         session.expires = Deadline::new(claims.expires);
         session.broadcast = claims.broadcast;
-        session.warned = false;
+        session.told.forget(Told::EXPIRING);
         match &mut session.extras {
             Some(extras) => extras.claimed = claims.groups,
             None if claims.groups.is_empty() => {}

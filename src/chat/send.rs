@@ -1,7 +1,7 @@
 //! Of an event's frames, the one that a session's client reads. Knows neither the event nor who the session is.
 
 use super::Effects;
-use super::people::{People, Session};
+use super::people::{People, Session, Told};
 use crate::frame::{Class, Frames};
 use crate::ids::ConnId;
 use crate::metrics::Counter;
@@ -39,7 +39,7 @@ pub(super) fn send_in<E: Effects>(
 #[cold]
 fn unencoded<E: Effects>(session: &mut Session, class: Class, fx: &mut E) {
     fx.count(Counter::Unencoded);
-    if class == Class::Stored && !std::mem::replace(&mut session.told_late, true) {
+    if class == Class::Stored && !session.told.again(Told::LATE) {
         fx.count(Counter::Resyncs);
         let resync = fx.encode_in(session.encoding, &Event::Resync);
         // In the message's place and of its class: where this is shed, a `resync` follows all the same.

@@ -93,11 +93,8 @@ impl Rules {
                 }
             }
         }
-        if self.conversations.at(slot).is_some_and(Conversation::is_new) {
-            if origin.wait > 0 {
-                return self.too_many_begun(&origin, "message", fx);
-            }
-            self.begun(&origin, now, fx);
+        if origin.wait > 0 && self.conversations.at(slot).is_some_and(Conversation::is_new) {
+            return self.too_many_begun(&origin, "message", fx);
         }
         self.append(slot, origin, conversation, content, print, now, fx);
     }
@@ -114,6 +111,7 @@ impl Rules {
         fx: &mut E,
     ) {
         let Some(at) = self.conversations.at_mut(slot) else { return };
+        let is_new = at.is_new();
         let (seq, prev) = at.next();
         let Origin { session, encoding, user, id, wait } = origin;
         let record = Arc::new(MessageRecord {
@@ -135,6 +133,9 @@ impl Rules {
         fx.count(Counter::Appended);
         (at.assigned, at.tail) = (seq, seq);
         at.in_flight += 1;
+        if is_new {
+            self.begun(&record.from, session, now, fx);
+        }
         let entry = print.map(|print| self.ids.insert(print, &record, State::Pending(ticket)));
         let what = Appended::Message { record, sender: session, encoding, entry };
         self.pending.insert(ticket, Pending { conversation: slot, what, waiters: Vec::new() });

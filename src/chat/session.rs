@@ -1,6 +1,6 @@
 //! A session's life: sign-in, refresh, expiry, close. Knows no conversation.
 
-use super::people::Session;
+use super::people::{Session, Told};
 use super::{Effects, Rules};
 use crate::claims::Claims;
 use crate::clock::Now;
@@ -125,11 +125,10 @@ impl Rules {
         if left == 0 {
             fx.close(session.conn, CloseCode::Expired, "the token has expired");
             self.end(key, fx);
-        } else if left <= warn && !session.warned {
-            session.warned = true;
+        } else if left <= warn && !session.told.again(Told::EXPIRING) {
             let (conn, encoding) = (session.conn, session.encoding);
             let frame = fx.encode_in(encoding, &Event::Expiring { left });
-            fx.send(conn, &frame, Class::Reply);
+            fx.send(conn, &frame, Class::Told);
         }
     }
 
@@ -138,7 +137,7 @@ impl Rules {
         if let Some(session) = self.people.session(session) {
             fx.count(Counter::Resyncs);
             let frame = fx.encode_in(session.encoding, &Event::Resync);
-            fx.send(session.conn, &frame, Class::Reply);
+            fx.send(session.conn, &frame, Class::Told);
         }
     }
 }

@@ -35,6 +35,7 @@ pub(super) fn check(given: &ArgMatches) -> Result<(), Failure> {
     settings.check_sign_in().map_err(Failure::failed)?;
     serve::verifier(&settings)?;
     let cores = cores::resolve(&settings.server_cores)?;
+    settings.check_shares(cores.len()).map_err(Failure::failed)?;
     let defaults = Settings::default();
     let mut page = format!("ok: a server would start on core {}\n", cores::list(&cores));
     for row in ROWS.iter().filter(|row| (row.show)(&settings) != (row.show)(&defaults)) {

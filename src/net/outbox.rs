@@ -196,7 +196,7 @@ impl Outbox {
         match class {
             Class::Ephemeral(topic) => self.passing.push_back(Passing { frame, place, topic }),
             Class::Stored => self.queue.push_back(Queued { frame, place, stored: true }),
-            Class::Reply => self.queue.push_back(Queued { frame, place, stored: false }),
+            Class::Reply | Class::Told => self.queue.push_back(Queued { frame, place, stored: false }),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The relations between settings, which no single row can hold. Knows no source of values.
 
 use super::table::Settings;
-use super::values::CoreList;
+use super::values::{Bytes, CoreList, Value};
 use crate::net::endpoint::Endpoint;
 
 /// Cores one server can use: a shard needs at least one of the fixed partitions.
@@ -55,6 +55,24 @@ impl Settings {
             ),
         ];
         rules.into_iter().filter(|(holds, _)| !holds).map(|(_, text)| text.to_string()).collect()
+    }
+
+    /// Checks what is divided among the cores, now that their number is known; an error tells what to do.
+    ///
+    /// # Errors
+    /// A sentence for the person who starts the server.
+    pub fn check_shares(&self, cores: usize) -> Result<(), String> {
+        let (cores, one, all) = (cores as u64, self.client_queue_max_size, self.client_queues_max_size);
+        if all.0 / cores >= one.0 {
+            return Ok(());
+        }
+        Err(format!(
+            "client.queues_max_size is {}, of which each of {cores} cores has its part: less than one queue of \
+             client.queue_max_size, {}; set it to {} at least, or run on fewer cores",
+            all.show(),
+            one.show(),
+            Bytes(one.0.saturating_mul(cores)).show()
+        ))
     }
 
     /// Checks that it is settled who may sign in; an error tells what to do.

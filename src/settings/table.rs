@@ -157,7 +157,7 @@ settings! {
     client_head_timeout: Duration = "client.head_timeout", "5s", from "10ms" to "10m";
     /// Bytes queued for one slow connection; past it stored messages give way to one `resync`, then it is closed.
     client_queue_max_size: Bytes = "client.queue_max_size", "1MiB", from "4KiB" to "4GiB";
-    /// Bytes queued for all slow connections, on all cores together; past it those with the most queued give way, as above.
+    /// Bytes queued for all slow connections, on all cores together, each of which has its part; past it those with the most queued give way, as above.
     client_queues_max_size: Bytes = "client.queues_max_size", "1GiB", from "1MiB" to "1024GiB";
     /// Connections one user may have at a time; a further one is closed with 3504.
     client_user_connection_limit: u32 = "client.user_connection_limit", "64", from "1" to "65536";

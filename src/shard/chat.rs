@@ -15,7 +15,7 @@ use crate::net::plane::{Handler, Notice, Plane};
 use crate::net::ring::RingAddress;
 use crate::route::Router;
 use crate::view::View;
-use crate::wire::{CloseCode, Command, DecodeError, Encoding, Event, Expects, Request};
+use crate::wire::{CloseCode, Command, DecodeError, Encoding, ErrorCode, Event, Expects, Request};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
@@ -116,10 +116,14 @@ impl Chat {
     }
 
     fn reply(&mut self, net: &mut Plane, conn: ConnId, event: &Event<'_>) {
+        self.tell(net, conn, event, Class::Reply);
+    }
+
+    fn tell(&mut self, net: &mut Plane, conn: ConnId, event: &Event<'_>, class: Class) {
         let encoding = encoding_of(net, conn);
         let mut world = World { net, io: &mut self.io };
         let frame = world.encode_in(encoding, event);
-        world.send(conn, &frame, Class::Reply);
+        world.send(conn, &frame, class);
     }
 
     fn sign_in(&mut self, net: &mut Plane, conn: ConnId, pending: Pending) {
@@ -159,19 +163,36 @@ impl Chat {
                 net.close(conn, CloseCode::Invalid, "not a message of this encoding");
             }
             Err(DecodeError::Refused { code, reason, command, id }) => {
-                net.counters.count(Counter::CommandRefused);
-                let (command, id) = (command.as_deref(), id.as_deref());
-                self.reply(net, conn, &Event::Error { code, reason, command, id, retry_after: None });
+                self.refuse(net, conn, code, reason, command.as_deref(), id.as_deref());
             }
         }
+    }
+
+    /// Answers what nobody has counted as a command under way.
+    fn refuse(
+        &mut self,
+        net: &mut Plane,
+        conn: ConnId,
+        code: ErrorCode,
+        reason: &str,
+        command: Option<&str>,
+        id: Option<&str>,
+    ) {
+        net.counters.count(Counter::CommandRefused);
+        let error = Event::Error { code, reason, command, id, retry_after: None };
+        self.tell(net, conn, &error, Class::Told);
     }
 
     fn command(&mut self, net: &mut Plane, conn: ConnId, session: SessionId, request: Request<'_>) {
         if let Command::Auth { credential, .. } = &request.command {
             net.counters.count(Counter::CommandAuth);
+            let mut world = World { net, io: &mut self.io };
+            // Before it is looked at: that costs more than most commands.
+            if !self.rules.allows(session, Some("auth"), request.id.as_deref(), true, self.now, &mut world) {
+                return;
+            }
             match self.lobby.claims(credential, self.now.wall) {
                 Ok(claims) => {
-                    let mut world = World { net, io: &mut self.io };
                     self.rules.refresh(session, claims, request.id.as_deref(), self.now, &mut world);
                 }
                 Err(entry) => self.enter(net, conn, entry, request.id.as_deref()),
@@ -326,9 +347,12 @@ impl Handler for Chat {
             Err(DecodeError::Malformed) => {
                 net.close(conn, CloseCode::Invalid, "not a message of this encoding");
             }
-            Err(refused) => {
-                net.owes(conn, false);
-                self.early_message(net, conn, Err(refused));
+            Err(DecodeError::Refused { code, reason, command, id }) => {
+                let (command, id) = (command.as_deref(), id.as_deref());
+                let mut world = World { net, io: &mut self.io };
+                if self.rules.allows(session, command, id, false, self.now, &mut world) {
+                    self.refuse(net, conn, code, reason, command, id);
+                }
             }
         }
     }
@@ -347,10 +371,8 @@ impl Handler for Chat {
             }
         };
         net.counters.count(Counter::CommandRefused);
-        if net.tag(conn).is_some() {
-            net.owes(conn, false);
-        }
-        self.reply(net, conn, &Event::too_fast(wait, command.as_deref(), id.as_deref()));
+        let event = Event::too_fast(wait, command.as_deref(), id.as_deref());
+        self.tell(net, conn, &event, Class::Told);
     }
 }
 

@@ -22,6 +22,9 @@ use std::time::Instant;
 /// A client's receive buffer (bytes): little is under way in the kernel.
 const WINDOW: usize = 4096;
 
+/// The message that asks for a page; no other is owed an answer.
+pub const PAGE: &[u8] = b"page";
+
 /// Takes everybody in, and counts what it is told.
 pub struct Tally {
     rules: HttpRules,
@@ -43,7 +46,10 @@ impl Handler for Tally {
         net.go_live(conn, 0);
     }
 
-    fn message(&mut self, _: &mut Plane, _: ConnId, _: bool, payload: &[u8]) {
+    fn message(&mut self, net: &mut Plane, conn: ConnId, _: bool, payload: &[u8]) {
+        if payload == PAGE {
+            net.owes(conn, true);
+        }
         self.messages += 1;
         self.last = payload.to_vec();
     }

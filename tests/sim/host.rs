@@ -138,7 +138,7 @@ impl Effects for Host {
     }
 
     fn send(&mut self, conn: ConnId, frame: &Frame, class: Class) {
-        self.slice += u32::from(class != Class::Reply);
+        self.slice += u32::from(!matches!(class, Class::Reply | Class::Told));
         self.sent.push((conn, frame.clone()));
     }
 

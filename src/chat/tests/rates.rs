@@ -70,3 +70,20 @@ fn what_was_begun_at_the_same_time_is_paid_for_afterwards() {
     let wait = error["retryAfter"].as_u64().unwrap();
     assert!((owed..owed + 1000).contains(&wait), "{wait} for {acked}");
 }
+
+#[test]
+fn what_the_log_did_not_take_was_not_begun() {
+    for shards in 1..=3 {
+        let mut world = World::with(shards, |config| config.rates.begun = Rate::per_hour(2));
+        let alice = world.sign_in("alice");
+        world.shells.iter_mut().for_each(|shell| shell.log_full = true);
+        for n in 0..10 {
+            assert_eq!(world.ask(alice, &say(&format!("u{n}")))["code"], 503);
+            assert_eq!(world.ask(alice, &join(&format!("g{n}")))["code"], 503);
+        }
+        world.shells.iter_mut().for_each(|shell| shell.log_full = false);
+        assert_eq!(world.ask(alice, &say("u1"))["type"], "ack");
+        assert_eq!(world.ask(alice, &join("g1"))["type"], "joined");
+        assert_eq!(world.ask(alice, &say("u2"))["code"], 429);
+    }
+}

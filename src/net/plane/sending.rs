@@ -69,7 +69,7 @@ impl Plane {
             }
         }
         // Answers pile up: whoever asks without reading is not asked for more.
-        if class == Class::Reply && after > budget / 2 {
+        if matches!(class, Class::Reply | Class::Told) && after > budget / 2 {
             self.pause(id);
         }
         pushed

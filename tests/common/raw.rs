@@ -234,7 +234,7 @@ impl Raw {
 }
 
 /// Where the payload of a whole server frame starts and ends.
-fn whole(bytes: &[u8]) -> Option<(usize, usize)> {
+pub fn whole(bytes: &[u8]) -> Option<(usize, usize)> {
     let short = usize::from(bytes.get(1)? & 0x7f);
     assert_eq!(bytes[1] & 0x80, 0, "a server masks nothing");
     let (start, length) = match short {

@@ -34,19 +34,23 @@ impl std::error::Error for Missing {}
 
 impl Missing {
     fn advice(&self) -> &'static str {
-        match self.error.raw_os_error() {
-            Some(libc::ENOSYS | libc::EPERM | libc::EACCES) => {
-                "io_uring is off: set kernel.io_uring_disabled=0 (sysctl), and in a container allow io_uring_setup, \
-                 io_uring_enter and io_uring_register in its seccomp profile"
-            }
-            Some(libc::ENOMEM) => {
-                "Locked memory is short: raise `ulimit -l` (LimitMEMLOCK= in a systemd unit)"
-            }
-            Some(libc::EMFILE | libc::ENFILE) => {
-                "Too few open files are allowed: raise `ulimit -n` (LimitNOFILE=)"
-            }
-            _ => "Longwire needs Linux 6.1 or newer (Debian 12's kernel); it is tested on 6.18",
+        advice(&self.error)
+            .unwrap_or("Longwire needs Linux 6.1 or newer (Debian 12's kernel); it is tested on 6.18")
+    }
+}
+
+/// What to do about an error of the system's, where that is known.
+pub fn advice(error: &io::Error) -> Option<&'static str> {
+    match error.raw_os_error()? {
+        libc::ENOSYS | libc::EPERM | libc::EACCES => Some(
+            "io_uring is off: set kernel.io_uring_disabled=0 (sysctl), and in a container allow io_uring_setup, \
+             io_uring_enter and io_uring_register in its seccomp profile",
+        ),
+        libc::ENOMEM => Some("Locked memory is short: raise `ulimit -l` (LimitMEMLOCK= in a systemd unit)"),
+        libc::EMFILE | libc::ENFILE => {
+            Some("Too few open files are allowed: raise `ulimit -n` (LimitNOFILE=)")
         }
+        _ => None,
     }
 }
 
@@ -95,6 +99,20 @@ pub fn check() -> Result<(), Missing> {
     let mut answer = [0; 4];
     client.read_exact(&mut answer).map_err(send)?;
     Ok(())
+}
+
+/// Whether so many descriptors are to be had, all at once: what is started on top of them does not fail half way for want of one,
+/// where some of it would not even say so.
+///
+/// # Errors
+/// When they are not.
+pub fn descriptors(wanted: usize) -> Result<(), Missing> {
+    let named = |error: rustix::io::Errno| Missing {
+        operation: "opening as many descriptors as the cores take",
+        error: error.into(),
+    };
+    let held: Result<Vec<_>, _> = (0..wanted).map(|_| eventfd(0, EventfdFlags::CLOEXEC)).collect();
+    held.map(drop).map_err(named)
 }
 
 fn slot(completion: Completion) -> io::Result<u32> {

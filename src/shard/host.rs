@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use glommio::io::BufferedFile;
-use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
+use glommio::{ExecutorJoinHandle, GlommioError, LocalExecutorBuilder, Placement};
 use std::future::Future;
 use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, IntoRawFd};
@@ -34,7 +34,7 @@ impl Host {
             .io_memory(IO_MEMORY)
             .spawn(shard)
             .map(Self)
-            .map_err(|error| io::Error::other(format!("core {core}: {error}")))
+            .map_err(|error| plain(error, &format!("core {core}: ")))
     }
 
     /// Waits for the shard's end.
@@ -44,8 +44,16 @@ impl Host {
     pub(super) fn join(self) -> io::Result<()> {
         match self.0.join() {
             Ok(result) => result,
-            Err(error) => Err(io::Error::other(error.to_string())),
+            Err(error) => Err(plain(error, "")),
         }
+    }
+}
+
+/// The system's own error where there is one, so that its number is known.
+fn plain<T: std::fmt::Debug>(error: GlommioError<T>, what: &str) -> io::Error {
+    match error {
+        GlommioError::IoError(error) if error.raw_os_error().is_some() => error,
+        error => io::Error::other(format!("{what}{error}")),
     }
 }
 

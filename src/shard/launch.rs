@@ -91,7 +91,10 @@ impl fmt::Display for StartError {
             Self::Bind(at, error) => {
                 write!(f, "cannot listen on {at}: {error}; choose another address with --listen")
             }
-            Self::Core(error) => write!(f, "{error}"),
+            Self::Core(error) => match preflight::advice(error) {
+                Some(advice) => write!(f, "a core cannot be started: {error}. {advice}"),
+                None => write!(f, "{error}"),
+            },
         }
     }
 }
@@ -143,6 +146,11 @@ impl Server {
 /// How long the other shards may take to close when one has failed.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// What a core opens besides its rings and listeners: its bells, and what its executor takes (number, at most).
+const CORE_DESCRIPTORS: usize = 16;
+/// What the process opens besides its cores: the control thread's, and some of the admin side's connections (number).
+const CONTROL_DESCRIPTORS: usize = 16;
+
 /// What one core's thread starts with.
 struct Seed {
     me: ShardId,
@@ -157,6 +165,9 @@ struct Seed {
     spoken: Spoken,
     crowd: Option<Arc<Crowd>>,
 }
+
+/// Where a core waits for the rings of all.
+type Gate = Sender<Arc<Vec<Arc<[RingAddress]>>>>;
 
 /// How a core tells that its rings are there, and learns of the others'.
 struct Rendezvous {
@@ -176,6 +187,9 @@ pub fn launch(plan: &Plan) -> Result<Server, StartError> {
         .map_err(|_| StartError::Core(io::Error::other("the check of the kernel ended early")))?
         .map_err(StartError::Preflight)?;
     let capacity = Capacity::plan(plan.connections, plan.cores.len(), limit);
+    let of_a_core = usize::from(capacity.rings_per_core) + plan.listen.len() + CORE_DESCRIPTORS;
+    preflight::descriptors(plan.cores.len() * of_a_core + CONTROL_DESCRIPTORS)
+        .map_err(StartError::Preflight)?;
     let (listeners, locks) = listen_on_all(plan)?;
     let listens_on = listeners[0].iter().map(|listener| listener.endpoint().clone()).collect();
     let mut boxes = Vec::new();
@@ -203,18 +217,29 @@ pub fn launch(plan: &Plan) -> Result<Server, StartError> {
         let (gate, go) = flume::bounded(1);
         gates.push(gate);
         let meet = Rendezvous { ready: ready.clone(), go };
-        hosts.push(
-            Host::start(core, &format!("shard-{index}"), move || seed.grow(meet))
-                .map_err(StartError::Core)?,
-        );
+        match Host::start(core, &format!("shard-{index}"), move || seed.grow(meet)) {
+            Ok(host) => hosts.push(host),
+            Err(error) => return Err(give_up(error, gates, hosts)),
+        }
     }
     drop(ready);
-    let rings = meet_all(&arrivals, gates.len()).map_err(StartError::Core)?;
+    let rings = match meet_all(&arrivals, gates.len()) {
+        Ok(rings) => rings,
+        Err(error) => return Err(give_up(error, gates, hosts)),
+    };
     for gate in gates {
         // A core that has ended meanwhile reports it through `join`.
         let _ = gate.send(Arc::clone(&rings));
     }
     Ok(Server { listens_on, capacity, control, hosts, router, _locks: locks })
+}
+
+/// A core has failed: the others, which wait at their gates, end before the start does. What a host says of itself is told
+/// before what was seen of it from here.
+fn give_up(seen: io::Error, gates: Vec<Gate>, hosts: Vec<Host>) -> StartError {
+    drop(gates);
+    let ends: Vec<_> = hosts.into_iter().map(Host::join).collect();
+    StartError::Core(ends.into_iter().find_map(Result::err).unwrap_or(seen))
 }
 
 /// Every core's listeners, and what keeps other servers off their places.
@@ -263,18 +288,20 @@ fn random_key() -> [u8; 16] {
 
 impl Seed {
     /// Builds the rings on the core's own thread, waits for the others, and runs.
-    async fn grow(self, meet: Rendezvous) -> io::Result<()> {
+    async fn grow(self, Rendezvous { ready, go }: Rendezvous) -> io::Result<()> {
         let plane = match self.plane() {
             Ok(plane) => plane,
             Err(error) => {
-                let _ = meet.ready.send((self.me, Err(error)));
+                let _ = ready.send((self.me, Err(error)));
                 return Ok(());
             }
         };
         let addresses: Arc<[RingAddress]> = plane.addresses().into();
-        let _ = meet.ready.send((self.me, Ok(addresses)));
+        let _ = ready.send((self.me, Ok(addresses)));
+        // A launcher that waits for a core which ended without a word learns of it when nobody holds this end any more.
+        drop(ready);
         // Without a word from the launcher the start has failed elsewhere.
-        let Ok(shards) = meet.go.recv() else { return Ok(()) };
+        let Ok(shards) = go.recv() else { return Ok(()) };
         let control = self.control.clone();
         let end = self.run(plane, shards).await;
         if end.is_err() {

@@ -66,9 +66,9 @@ stage rebuild 120 bash -c '! cargo test --workspace --profile ci --no-run 2>&1 |
 stage tests 300 env LONGWIRE_SOAK=3 cargo test --workspace --profile ci --quiet --no-fail-fast
 # The soak takes a minute of the clock and little of the machine: it runs beside what waits as much.
 soak_log=$(mktemp)
-timeout --kill-after=10 300 env LONGWIRE_SOAK=60 cargo test --profile ci --quiet --test soak -- --nocapture >"$soak_log" 2>&1 &
+timeout --kill-after=10 300 env LONGWIRE_SOAK=60 cargo test --workspace --profile ci --quiet --test soak -- --nocapture >"$soak_log" 2>&1 &
 soak=$!
-trap 'kill "$soak" 2>/dev/null; rm -f "$soak_log"' EXIT
+trap 'kill "$soak" 2>/dev/null || true; rm -f "$soak_log"' EXIT
 if [ -x tests/interop/run.sh ]; then
     stage interop 330 env LONGWIRE_BIN="${CARGO_TARGET_DIR:-target}/ci/longwire" tests/interop/run.sh
 fi

@@ -27,7 +27,7 @@ pub const RECV_BUFFERS_MIN: u16 = 128;
 /// One receive buffer (bytes).
 pub const RECV_BUFFER_SIZE: usize = 2048;
 
-/// The longest HTTP request head (bytes); longer ones get 431.
+/// The longest HTTP request head (bytes) where `client.head_size_limit` says nothing else; longer ones get 431.
 pub const REQUEST_HEAD_MAX: usize = 8192;
 /// The largest message before sign-in (bytes), where `websocket.message_size_limit` is not less; a larger one closes with 1009.
 pub const EARLY_MESSAGE_MAX: usize = 16 * 1024;

@@ -11,7 +11,7 @@ use tungstenite::Bytes;
 use tungstenite::protocol::frame::{Frame, FrameHeader};
 
 fn ours(bytes: &[u8], sizes: &[usize], limit: usize) -> Outcome {
-    oracle::ours(bytes, sizes, &Limits { message_max: limit, deflate: false })
+    oracle::ours(bytes, sizes, &Limits { message_max: limit, fragments_max: 0, deflate: false })
 }
 
 fn theirs(bytes: &[u8], limit: usize) -> Outcome {

@@ -28,7 +28,7 @@ fn client_frame(first: u8, payload: &[u8]) -> Vec<u8> {
 
 fn drain(inbound: &mut Inbound, bytes: &mut [u8]) -> usize {
     let (mut at, mut count) = (0, 0);
-    let limits = Limits { message_max: 65_536, deflate: true };
+    let limits = Limits { message_max: 65_536, fragments_max: 0, deflate: true };
     while let Some(received) = inbound.next(bytes, &mut at, &limits).expect("valid frames") {
         if let Received::Message { payload, .. }
         | Received::Compressed { payload, .. }

@@ -3,9 +3,12 @@
 mod common;
 
 use common::proto::{self, Binary, ask, field};
-use common::raw::{BINARY, CLOSE, CONTINUE, PING, Raw, TEXT, UPGRADE, auth, frame, upgrade_offering};
+use common::raw::{
+    BINARY, CLOSE, CONTINUE, DEFLATED, PING, Raw, TEXT, UPGRADE, auth, deflate, frame, upgrade_offering,
+};
 use common::{Client, TestServer};
 use longwire::limits::FRAGMENTS_MIN;
+use longwire::metrics::Counter;
 
 const FIN: u8 = 0x80;
 
@@ -171,4 +174,42 @@ fn requests_that_are_no_upgrade_are_answered_and_cost_only_their_sender() {
         assert_eq!(head.split(' ').nth(1), Some(status), "{request:.60}: {head}");
     }
     bystander.expect_nothing();
+}
+
+#[test]
+fn what_is_too_large_is_counted_by_what_it_was() {
+    let server = TestServer::chat(
+        1,
+        &[
+            ("websocket.message_size_limit", "1024B"),
+            ("message.size_limit", "512B"),
+            ("websocket.fragments_limit", "5"),
+            ("client.head_size_limit", "1KiB"),
+        ],
+    );
+    let frames = |count: usize| {
+        let middle = frame(CONTINUE & !FIN, b"").repeat(count - 2);
+        [frame(TEXT & !FIN, b"{\"type\":"), middle, frame(CONTINUE, b"\"ping\"}")].concat()
+    };
+    let mut raw = Raw::sign_in(&server, "alice");
+    raw.write(&frames(5));
+    assert_eq!(raw.expect_event()["type"], "pong");
+    raw.write(&frames(6));
+    assert_eq!(raw.expect_close().0, 1009);
+    let mut raw = Raw::sign_in(&server, "alice");
+    raw.write(&frame(TEXT, &[b' '; 1025]));
+    assert_eq!(raw.expect_close().0, 1009);
+    let mut raw = Raw::sign_in_deflating(&server, "alice", "permessage-deflate");
+    raw.write(&frame(TEXT | DEFLATED, &deflate(&[b' '; 1025])));
+    assert_eq!(raw.expect_close().0, 1009);
+    for (length, status) in [(700, "101"), (1100, "431")] {
+        let mut raw = Raw::over(server.tcp());
+        let field = format!("\r\nX: {}\r\n\r\n", "x".repeat(length));
+        raw.write(UPGRADE.replacen("\r\n\r\n", &field, 1).as_bytes());
+        let head = raw.expect_head();
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
+    }
+    let over = [Counter::OverFragments, Counter::OverMessage, Counter::OverInflated, Counter::OverHead];
+    assert_eq!(over.map(|counter| server.count(counter)), [1; 4]);
+    assert_eq!(server.count(Counter::ClosedTooBig), 3);
 }

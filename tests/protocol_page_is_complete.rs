@@ -205,7 +205,7 @@ fn limits_that_are_no_settings_are_told() {
         format!("{HISTORY_PAGE_MAX} messages a page"),
         format!("{MEMBERS_PAGE} names a page"),
         format!("{} KiB", EARLY_MESSAGE_MAX / 1024),
-        format!("{} KiB", REQUEST_HEAD_MAX / 1024),
+        format!("`client.head_size_limit`, {} KiB", REQUEST_HEAD_MAX / 1024),
         format!("{} KiB in JSON, {frame} KiB in binary frames", 6 * message + 2),
     ] {
         assert!(limits.contains(&limit), "{limit} is not in {limits:?}");

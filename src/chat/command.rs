@@ -123,6 +123,7 @@ impl Rules {
             // It was another connection of this user's that was told so often.
             _ if !told => account.commands.time_to_wait(&commands),
             _ => {
+                fx.count(Counter::FloodedUser);
                 fx.close(session.conn, CloseCode::TooMany, TOO_FAST);
                 return Err(None);
             }

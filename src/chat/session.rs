@@ -40,6 +40,7 @@ impl Rules {
             return None;
         }
         if known.is_none() && self.people.users.len() >= self.config.users_max {
+            fx.count(Counter::UsersFull);
             fx.close(conn, CloseCode::TooMany, "the server knows too many users; try later");
             return None;
         }

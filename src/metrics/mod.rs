@@ -65,6 +65,14 @@ counters! {
     ClosedConnectionLimit = "connections_closed" { code = "3504" } "Connections closed, by code";
     ClosedDenied = "connections_closed" { code = "3507" } "Connections closed, by code";
     ClosedLost = "connections_closed" { code = "lost" } "Connections closed, by code";
+    FloodedConnection = "connections_too_many" { cause = "connection_rate" } "Connections closed with 3013, by cause";
+    FloodedUser = "connections_too_many" { cause = "user_rate" } "Connections closed with 3013, by cause";
+    Unfinished = "connections_too_many" { cause = "half_received" } "Connections closed with 3013, by cause";
+    UsersFull = "connections_too_many" { cause = "users" } "Connections closed with 3013, by cause";
+    OverHead = "over_limit" { what = "head" } "Requests and messages refused for being larger than allowed, by what was";
+    OverMessage = "over_limit" { what = "message" } "Requests and messages refused for being larger than allowed, by what was";
+    OverFragments = "over_limit" { what = "fragments" } "Requests and messages refused for being larger than allowed, by what was";
+    OverInflated = "over_limit" { what = "inflated" } "Requests and messages refused for being larger than allowed, by what was";
     PingsSent = "heartbeat_pings" {} "Heartbeat pings sent";
     FramesReceived = "frames_received" {} "WebSocket messages and control frames received";
     FramesInflated = "frames_inflated" {} "Compressed messages received";

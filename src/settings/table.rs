@@ -153,6 +153,8 @@ settings! {
     client_ping_interval: Duration = "client.ping_interval", "25s", from "10ms" to "1h", flag "heartbeat";
     /// How long a connection may take from accept to signed in; later it is closed with 3502.
     client_auth_timeout: Duration = "client.auth_timeout", "10s", from "10ms" to "10m";
+    /// The largest head of the request that opens a connection, its token included; a larger one is answered with HTTP 431.
+    client_head_size_limit: Bytes = "client.head_size_limit", "8KiB", from "1KiB" to "64KiB";
     /// How long the request that opens a connection may take to come; later it is answered with HTTP 408.
     client_head_timeout: Duration = "client.head_timeout", "5s", from "10ms" to "10m";
     /// Bytes queued for one slow connection; past it stored messages give way to one `resync`, then it is closed.
@@ -168,6 +170,8 @@ settings! {
 
     /// The largest WebSocket message a client may send; a larger one closes with 1009.
     websocket_message_size_limit: Bytes = "websocket.message_size_limit", "64KiB", from "128B" to "64MiB";
+    /// Frames one WebSocket message may come in; one of more closes with 1009. 0: one for each 16 bytes of the largest message.
+    websocket_fragments_limit: u32 = "websocket.fragments_limit", "0", from "0" to "16777216";
     /// Whether messages are compressed for clients that offer permessage-deflate, and theirs may be.
     websocket_compression: bool = "websocket.compression", "true";
     /// How hard to compress: 1 is the fastest, 9 the smallest.

@@ -359,7 +359,11 @@ fn plane_config(plan: &Plan, crowd: Option<Arc<Crowd>>) -> PlaneConfig {
     let settings = &plan.settings;
     let echo = plan.app == AppKind::Echo;
     PlaneConfig {
-        limits: Limits { message_max: settings.websocket_message_size_limit.get(), deflate: false },
+        limits: Limits {
+            message_max: settings.websocket_message_size_limit.get(),
+            fragments_max: settings.websocket_fragments_limit as usize,
+            deflate: false,
+        },
         deflate: deflate::Config {
             level: settings.websocket_compression_level,
             min_size: settings.websocket_compression_min_size.get(),
@@ -393,6 +397,7 @@ fn http_rules(plan: &Plan) -> HttpRules {
         dev: chat && plan.settings.server_dev,
         supported: if chat { &SUPPORTED } else { &[] },
         deflate: plan.settings.websocket_compression,
+        head_max: plan.settings.client_head_size_limit.get(),
     }
 }
 

@@ -70,7 +70,7 @@ pub struct Desk {
 /// A plane without heartbeats and rates.
 pub fn config() -> PlaneConfig {
     PlaneConfig {
-        limits: Limits { message_max: 1024, deflate: false },
+        limits: Limits { message_max: 1024, fragments_max: 0, deflate: false },
         deflate: Config { level: 1, min_size: 0 },
         ping_interval: 0,
         sign_in_timeout: 60_000,
@@ -93,7 +93,7 @@ impl Desk {
         let listener = Listener::bind("127.0.0.1:0".parse().expect("an address")).expect("a listener");
         let address = listener.endpoint().address().expect("of TCP");
         plane.listen(listener);
-        let rules = HttpRules { allowed_origins: Vec::new(), dev: false, supported: &[], deflate: false };
+        let rules = HttpRules::default();
         let tally = Tally { rules, upgraded: Vec::new(), messages: 0, last: Vec::new() };
         let (completions, scratch) = (Vec::new(), Vec::new());
         Self { plane, tally, uptime: 1, address, completions, scratch, _bell: bell }

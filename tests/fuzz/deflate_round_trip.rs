@@ -51,7 +51,7 @@ pub fn deflate_round_trip(data: &[u8]) {
         }
         let compressed = in_blocks(&text, u32::from(level) % 10, window.bits(), cut);
         let stream = in_fragments(&compressed, cut);
-        let limits = Limits { message_max: MAX, deflate: true };
+        let limits = Limits { message_max: MAX, fragments_max: 0, deflate: true };
         let (events, end) = ours(&stream, &[cut, 1 + stream.len() / 3], &limits);
         assert_eq!((&events[..], end), (&[Event::Compressed(false, compressed)][..], End::Waits));
         let [Event::Compressed(_, compressed)] = &events[..] else { unreachable!("one message") };

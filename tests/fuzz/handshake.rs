@@ -29,6 +29,7 @@ pub fn handshake(data: &[u8]) {
         dev: rules & 1 != 0,
         supported: &["longwire.json.v1", "longwire.proto.v1"],
         deflate: rules & 2 != 0,
+        head_max: REQUEST_HEAD_MAX,
     };
     let whole = said(request, &rules);
     assert_eq!(whole, in_pieces(request, 1 + usize::from(size), &rules));

@@ -13,7 +13,7 @@ pub fn websocket_frames(data: &[u8]) {
     let limit = LIMITS[usize::from(limit) % LIMITS.len()];
     let sizes = [1 + usize::from(first), 1 + usize::from(second)];
     for deflate in [false, true] {
-        let limits = Limits { message_max: limit, deflate };
+        let limits = Limits { message_max: limit, fragments_max: 0, deflate };
         let whole = ours(stream, &[stream.len().max(1)], &limits);
         assert_eq!(whole, ours(stream, &sizes, &limits), "cut into {sizes:?}");
         if !deflate {

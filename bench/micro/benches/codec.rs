@@ -15,7 +15,7 @@ use std::io::{Cursor, Read, Write};
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 
-const LIMITS: Limits = Limits { message_max: 65_536, deflate: false };
+const LIMITS: Limits = Limits { message_max: 65_536, fragments_max: 0, deflate: false };
 
 /// One masked text frame.
 fn text_frame(payload: &str) -> Vec<u8> {

@@ -2,6 +2,9 @@
 
 use super::Head;
 
+/// Answered to a request whose head is larger than allowed.
+pub const HEAD_TOO_LONG: u16 = 431;
+
 /// Why a request gets an answer instead of a WebSocket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Refusal {
@@ -56,7 +59,7 @@ impl Refusal {
             Self::Path => 404,
             Self::Method => 405,
             Self::WebSocketVersion => 426,
-            Self::HeadTooLong => 431,
+            Self::HeadTooLong => HEAD_TOO_LONG,
             Self::Timeout => 408,
             Self::Crowded(_) => 429,
             Self::Busy(_) => 503,
@@ -73,7 +76,7 @@ impl Refusal {
             408 => "HTTP/1.1 408 Request Timeout\r\n",
             426 => "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
             429 => "HTTP/1.1 429 Too Many Requests\r\n",
-            431 => "HTTP/1.1 431 Request Header Fields Too Large\r\n",
+            HEAD_TOO_LONG => "HTTP/1.1 431 Request Header Fields Too Large\r\n",
             503 => "HTTP/1.1 503 Service Unavailable\r\n",
             _ => "HTTP/1.1 400 Bad Request\r\n",
         }

@@ -8,6 +8,7 @@ mod tests;
 
 use super::deflate::Window;
 use crate::limits::REQUEST_HEAD_MAX;
+pub use answer::HEAD_TOO_LONG;
 use answer::Refusal;
 use percent_encoding::percent_decode_str;
 use tungstenite::Error;
@@ -20,7 +21,7 @@ use tungstenite::http::header::{
 };
 
 /// What is accepted here, from the settings.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct HttpRules {
     /// Origins that may connect besides the server's own, as browsers write them (`https://chat.example.org`).
     pub allowed_origins: Vec<String>,
@@ -30,6 +31,15 @@ pub struct HttpRules {
     pub supported: &'static [&'static str],
     /// Whether permessage-deflate is granted to who offers it.
     pub deflate: bool,
+    /// The longest request head (bytes).
+    pub head_max: usize,
+}
+
+impl Default for HttpRules {
+    fn default() -> Self {
+        let (allowed_origins, supported) = (Vec::new(), &[][..]);
+        Self { allowed_origins, dev: false, supported, deflate: false, head_max: REQUEST_HEAD_MAX }
+    }
 }
 
 /// What the bytes so far amount to.
@@ -68,12 +78,12 @@ pub struct UpgradeRequest {
 /// Reads the request at the start of `buf`, all that the connection has sent.
 pub fn parse_request(buf: &[u8], rules: &HttpRules) -> Head {
     match Request::try_parse(buf) {
-        Ok(Some((consumed, _))) if consumed > REQUEST_HEAD_MAX => Refusal::HeadTooLong.into_head(),
+        Ok(Some((consumed, _))) if consumed > rules.head_max => Refusal::HeadTooLong.into_head(),
         Ok(Some((consumed, request))) => match judge(&request, rules) {
             Ok(request) => Head::Upgrade { consumed, request },
             Err(refusal) => refusal.into_head(),
         },
-        Ok(None) if buf.len() >= REQUEST_HEAD_MAX => Refusal::HeadTooLong.into_head(),
+        Ok(None) if buf.len() >= rules.head_max => Refusal::HeadTooLong.into_head(),
         Ok(None) => Head::Incomplete,
         Err(Error::Protocol(Fault::WrongHttpMethod)) => Refusal::Method.into_head(),
         Err(Error::Protocol(Fault::WrongHttpVersion)) => Refusal::HttpVersion.into_head(),

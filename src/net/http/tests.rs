@@ -11,6 +11,7 @@ const RULES: HttpRules = HttpRules {
     dev: false,
     supported: &["json.v1", "proto.v1"],
     deflate: false,
+    head_max: REQUEST_HEAD_MAX,
 };
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const UPGRADE: [&str; 5] = [

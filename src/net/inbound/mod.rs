@@ -17,6 +17,8 @@ use assembly::Assembly;
 pub struct Limits {
     /// The longest message (bytes, all its fragments together); that a compressed one is no longer is for who inflates it.
     pub message_max: usize,
+    /// The most frames that one message comes in; 0 for as many as the longest has pieces of [`FRAGMENT_SIZE`].
+    pub fragments_max: usize,
     /// Whether messages may be compressed: permessage-deflate was agreed on.
     pub deflate: bool,
 }
@@ -24,7 +26,10 @@ pub struct Limits {
 impl Limits {
     /// Frames that one message may come in: empty ones cost no memory, but work without an end.
     fn fragments_max(&self) -> usize {
-        (self.message_max / FRAGMENT_SIZE).max(FRAGMENTS_MIN)
+        match self.fragments_max {
+            0 => (self.message_max / FRAGMENT_SIZE).max(FRAGMENTS_MIN),
+            most => most,
+        }
     }
 
     /// A message's announced length, if it is allowed; asked before anything is reserved for it.

@@ -3,7 +3,7 @@
 use super::{Inbound, Limits, ProtocolError, Received};
 
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
-const LIMITS: Limits = Limits { message_max: 65_536, deflate: false };
+const LIMITS: Limits = Limits { message_max: 65_536, fragments_max: 0, deflate: false };
 const FIN: u8 = 0x80;
 const CONT: u8 = 0;
 const TEXT: u8 = 1;
@@ -170,7 +170,7 @@ fn close_codes() {
 
 #[test]
 fn a_message_over_the_limit_is_refused_by_its_header() {
-    let limits = Limits { message_max: 10, deflate: false };
+    let limits = Limits { message_max: 10, fragments_max: 0, deflate: false };
     let whole = frame(FIN | BINARY, &[1; 10]);
     assert_eq!(feed(&whole, 64, &limits).1, None);
     for size in [1, 6, 64] {
@@ -185,7 +185,7 @@ fn a_message_over_the_limit_is_refused_by_its_header() {
 
 #[test]
 fn an_announced_length_costs_nothing_until_bytes_arrive() {
-    let limits = Limits { message_max: 64 << 20, deflate: false };
+    let limits = Limits { message_max: 64 << 20, fragments_max: 0, deflate: false };
     let mut inbound = Inbound::default();
     let mut header = vec![FIN | BINARY, 0xff];
     header.extend_from_slice(&(64_u64 << 20).to_be_bytes());

@@ -90,6 +90,7 @@ impl Plane {
             self.counters.count(Counter::LimitedConnection);
         }
         if verdict == Verdict::Enough {
+            self.counters.count(Counter::FloodedConnection);
             self.close(id, CloseCode::TooMany, TOO_FAST);
         }
         verdict

@@ -199,8 +199,9 @@ impl Plane {
                     conn.early = Some(head);
                 }
             }
-            Head::Answer { response, .. } => {
+            Head::Answer { response, status } => {
                 self.counters.count(Counter::HttpAnswered);
+                self.counters.add(Counter::OverHead, u64::from(status == http::HEAD_TOO_LONG));
                 self.answer_http(id, &response);
             }
             Head::Upgrade { consumed, request } => {
@@ -250,10 +251,10 @@ impl Plane {
                 Ok(Some(Received::Compressed { text, payload })) => {
                     match self.inflate(handler, id, text, payload, &limits, arrived + at - before) {
                         Ok(()) => Found::Message,
-                        Err(error) => break Err(error),
+                        Err(error) => break Err(self.refused(error, Counter::OverInflated)),
                     }
                 }
-                Err(error) => break Err(error),
+                Err(error) => break Err(self.refused(error, Counter::OverMessage)),
             };
             match found {
                 Found::Nothing => {
@@ -285,6 +286,16 @@ impl Plane {
         };
         self.counters.add(Counter::FramesReceived, frames);
         self.after_messages(id, inbound, &mut bytes[at..], result);
+    }
+
+    /// Counts what is refused for its size, which is that of `what`, or for the number of its frames.
+    fn refused(&mut self, error: ProtocolError, what: Counter) -> ProtocolError {
+        match error {
+            ProtocolError::TOO_BIG => self.counters.count(what),
+            ProtocolError::TOO_MANY_FRAGMENTS => self.counters.count(Counter::OverFragments),
+            _ => {}
+        }
+        error
     }
 
     /// Hands on what a compressed message says. For its sender's rate it counts as what it says, or as what came if that is more.

@@ -43,6 +43,7 @@ impl Plane {
             }
             match self.conn(id).map(|conn| conn.state) {
                 Some(State::Open | State::Live | State::Moving) => {
+                    self.counters.count(Counter::Unfinished);
                     self.close(id, CloseCode::TooMany, TAKES_TOO_LONG);
                 }
                 _ => self.lost(id),

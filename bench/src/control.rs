@@ -52,6 +52,9 @@ pub(crate) struct Tallies {
     /// Bytes of all frames, headers included: handed to the connections, and whole ones taken from them.
     pub(crate) bytes_sent: Tally,
     pub(crate) bytes_received: Tally,
+    /// Messages that left compressed, and that came so.
+    pub(crate) packed: Tally,
+    pub(crate) unpacked: Tally,
     pub(crate) errors: Tally,
     /// Messages of another run.
     pub(crate) foreign: Tally,

@@ -118,3 +118,6 @@ pub(crate) const RAMPUP_STEPS_MAX: usize = 40;
 
 /// How long a user's token is good for: longer than any run.
 pub(crate) const TOKEN_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// How hard messages are compressed: the fastest level, as Longwire's own default is.
+pub(crate) const COMPRESS_LEVEL: u32 = 1;

@@ -55,6 +55,12 @@ pub(crate) struct TargetArgs {
     encoding: Encoding,
     #[command(flatten)]
     pub(crate) tokens: TokenArgs,
+    /// Offer permessage-deflate, and fail with a server that does not grant it; messages that get smaller are sent compressed
+    #[arg(long)]
+    compress: bool,
+    /// Bytes below which messages are sent as they are
+    #[arg(long, default_value_t = 512, requires = "compress", value_name = "BYTES")]
+    compress_min: usize,
     /// Addresses to connect from, as `127.0.1.1-127.0.1.128`; may be repeated. Connections are spread over them: each is
     /// good for some 12,000. More than that on loopback go from 127.0.1.1-127.0.1.128 by themselves
     #[arg(long, value_name = "IP[-IP]", value_delimiter = ',')]
@@ -96,6 +102,18 @@ impl TargetArgs {
     /// How messages are written.
     pub(crate) fn encoding(&self) -> Encoding {
         self.encoding
+    }
+
+    /// How messages go, in a report's words.
+    pub(crate) fn describe(&self) -> String {
+        let encoding = if self.encoding == Encoding::Proto { ", in Protobuf" } else { "" };
+        let compressed = self.compress().map(|min| format!(", compressed from {min} B on"));
+        format!("{encoding}{}", compressed.unwrap_or_default())
+    }
+
+    /// From how many bytes on messages are compressed, if they are.
+    pub(crate) fn compress(&self) -> Option<usize> {
+        self.compress.then_some(self.compress_min)
     }
 
     /// Finds or starts the server.

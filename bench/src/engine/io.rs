@@ -1,6 +1,7 @@
 //! The connections of one thread as drivers see them. Knows no workload, and no bytes but frames.
 use super::carry::Carries;
 use super::conn::{Armed, Conn, State};
+use super::deflate::Packer;
 use super::lane::Lane;
 use super::outbox::Outbox;
 use super::pieces::Pieces;
@@ -36,6 +37,8 @@ pub(crate) struct Io<'a> {
     /// Connections whose upgrade is awaited.
     pub(super) upgrading: usize,
     scratch: Vec<u8>,
+    /// Compresses messages, where that is agreed on.
+    pub(super) packer: Option<Packer>,
 }
 
 impl<'a> Io<'a> {
@@ -55,18 +58,23 @@ impl<'a> Io<'a> {
             base: 0,
             upgrading: 0,
             scratch: Vec::new(),
+            packer: None,
         }
     }
 
     /// Queues a frame; it leaves with the others of its connection at the next [`Self::flush`], which the engine does
     /// after each batch of messages and after each turn.
     pub(crate) fn send(&mut self, conn: ConnId, frame: &[u8]) {
-        self.push(self.base + conn, frame);
+        self.push_message(self.base + conn, frame);
     }
 
     /// Sends a message of the dialect.
     pub(crate) fn say(&mut self, conn: ConnId, message: &[u8]) {
-        self.whole_frame(self.base + conn, self.control.dialect().opcode(), message);
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.clear();
+        frame::write(&mut scratch, self.control.dialect().opcode(), message);
+        self.push_message(self.base + conn, &scratch);
+        self.scratch = scratch;
     }
 
     /// Hands what was queued to the kernel and waits until it has taken it: what follows has left.
@@ -121,6 +129,19 @@ impl<'a> Io<'a> {
         if !self.conns[at].lives() {
             self.again.push_back(number(at));
         }
+    }
+
+    /// Queues a message's frame, compressed where that is agreed on and makes it smaller.
+    fn push_message(&mut self, at: usize, frame: &[u8]) {
+        let Some(mut packer) = self.packer.take() else { return self.push(at, frame) };
+        match packer.pack(frame) {
+            Some(packed) => {
+                bump(&self.tallies.packed, 1);
+                self.push(at, packed);
+            }
+            None => self.push(at, frame),
+        }
+        self.packer = Some(packer);
     }
 
     pub(super) fn push(&mut self, at: usize, bytes: &[u8]) {

@@ -6,6 +6,7 @@
 mod beside;
 mod carry;
 mod conn;
+mod deflate;
 mod dial;
 mod end;
 mod io;
@@ -35,6 +36,8 @@ pub(crate) struct Plan {
     pub(crate) path: String,
     /// The subprotocol that the server has to select, of those whose messages are binary.
     pub(crate) subprotocol: Option<&'static str>,
+    /// Messages are compressed from this many bytes on, and the server's may be.
+    pub(crate) compress: Option<usize>,
     /// Addresses to connect from, each in turn; none leaves the choice to the kernel.
     pub(crate) sources: Vec<IpAddr>,
     /// Connections that this thread may open a second; nothing bounds them but the number under way when it is not given.

@@ -1,4 +1,5 @@
 //! The client's side of the upgrade to WebSocket. Knows no socket.
+use super::deflate;
 use crate::limits::UPGRADE_BYTES;
 use memchr::memmem;
 use std::net::SocketAddr;
@@ -7,8 +8,9 @@ use std::net::SocketAddr;
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &[u8] = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// The header that says which subprotocol is spoken.
+/// The headers that say which subprotocol is spoken, and what was agreed on beside it.
 const PROTOCOL: &str = "Sec-WebSocket-Protocol";
+const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
 
 /// What a connection asks for.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +21,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) subprotocol: Option<&'a str>,
     /// A token that says who connects.
     pub(crate) bearer: Option<&'a str>,
+    /// Whether messages are to be compressed.
+    pub(crate) compress: bool,
 }
 
 impl Wish<'_> {
@@ -28,17 +32,23 @@ impl Wish<'_> {
         let wanted = self.subprotocol.map_or_else(String::new, |name| format!("{PROTOCOL}: {name}\r\n"));
         let bearer =
             self.bearer.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
+        let offer =
+            if self.compress { format!("{EXTENSIONS}: {}\r\n", deflate::OFFER) } else { String::new() };
         format!(
             "GET {path} HTTP/1.1\r\nHost: {server}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{wanted}{bearer}\r\n"
+             Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{wanted}{offer}{bearer}\r\n"
         )
         .into_bytes()
     }
 }
 
-/// The answer's length when it is whole and an upgrade, to the subprotocol where one was asked for; `None` when more bytes
-/// are needed.
-pub(crate) fn answered(bytes: &[u8], subprotocol: Option<&str>) -> Result<Option<usize>, String> {
+/// The answer's length when it is whole and an upgrade, to the subprotocol where one was asked for, and to compression where that was;
+/// `None` when more bytes are needed.
+pub(crate) fn answered(
+    bytes: &[u8],
+    subprotocol: Option<&str>,
+    compress: bool,
+) -> Result<Option<usize>, String> {
     let Some(end) = memmem::find(bytes, b"\r\n\r\n") else {
         return if bytes.len() > UPGRADE_BYTES {
             Err("an endless answer to the upgrade".into())
@@ -56,7 +66,7 @@ pub(crate) fn answered(bytes: &[u8], subprotocol: Option<&str>) -> Result<Option
     }
     if let Some(wanted) = subprotocol {
         // A server that does not know it speaks something else from here on.
-        match selected(head) {
+        match header(head, PROTOCOL) {
             Some(selected) if selected == wanted.as_bytes() => {}
             Some(other) => {
                 let other = String::from_utf8_lossy(other);
@@ -65,14 +75,17 @@ pub(crate) fn answered(bytes: &[u8], subprotocol: Option<&str>) -> Result<Option
             None => return Err(format!("asked for {wanted}, the server selected no subprotocol")),
         }
     }
+    if compress {
+        deflate::granted(header(head, EXTENSIONS))?;
+    }
     Ok(Some(end + 4))
 }
 
-/// The subprotocol that an answer names.
-fn selected(head: &[u8]) -> Option<&[u8]> {
+/// A header's value.
+fn header<'h>(head: &'h [u8], wanted: &str) -> Option<&'h [u8]> {
     head.split(|&byte| byte == b'\n').find_map(|line| {
-        let (name, value) = line.split_at_checked(PROTOCOL.len())?;
-        let value = value.strip_prefix(b":").filter(|_| name.eq_ignore_ascii_case(PROTOCOL.as_bytes()))?;
+        let (name, value) = line.split_at_checked(wanted.len())?;
+        let value = value.strip_prefix(b":").filter(|_| name.eq_ignore_ascii_case(wanted.as_bytes()))?;
         Some(value.trim_ascii())
     })
 }
@@ -90,25 +103,44 @@ mod tests {
     fn an_upgrade_is_taken_and_anything_else_is_named() {
         let answer =
             b"HTTP/1.1 101 Switching Protocols\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
-        assert_eq!(answered(&[answer, b"\x81\x00" as &[u8]].concat(), None), Ok(Some(answer.len())));
-        assert_eq!(answered(&answer[..answer.len() - 1], None), Ok(None));
-        let refused = answered(b"HTTP/1.1 503 Busy\r\nx: y\r\n\r\n", None).unwrap_err();
+        assert_eq!(answered(&[answer, b"\x81\x00" as &[u8]].concat(), None, false), Ok(Some(answer.len())));
+        assert_eq!(answered(&answer[..answer.len() - 1], None, false), Ok(None));
+        let refused = answered(b"HTTP/1.1 503 Busy\r\nx: y\r\n\r\n", None, false).unwrap_err();
         assert!(refused.contains("503"), "{refused}");
-        assert!(answered(b"HTTP/1.1 101 OK\r\n\r\n", None).is_err());
-        assert!(answered(&[b'x'; UPGRADE_BYTES + 1], None).is_err());
+        assert!(answered(b"HTTP/1.1 101 OK\r\n\r\n", None, false).is_err());
+        assert!(answered(&[b'x'; UPGRADE_BYTES + 1], None, false).is_err());
+    }
+
+    #[test]
+    fn compression_that_was_asked_for_has_to_be_granted() {
+        let server = ([127, 0, 0, 1], 1).into();
+        let wish = Wish { server, path: "/", subprotocol: None, bearer: None, compress: true };
+        let offer = "\r\nSec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no";
+        assert!(String::from_utf8(wish.request()).unwrap().contains(offer));
+        let answer = |more: &str| {
+            let key = String::from_utf8_lossy(ACCEPT);
+            answered(
+                format!("HTTP/1.1 101 OK\r\nsec-websocket-accept: {key}\r\n{more}\r\n").as_bytes(),
+                None,
+                true,
+            )
+        };
+        assert!(answer("").unwrap_err().contains("granted none"));
+        let granted = "sec-websocket-extensions: permessage-deflate; server_no_context_takeover\r\n";
+        assert!(matches!(answer(granted), Ok(Some(_))));
     }
 
     #[test]
     fn a_subprotocol_that_was_asked_for_has_to_be_selected() {
         let server = ([127, 0, 0, 1], 1).into();
-        let wish = Wish { server, path: "/", subprotocol: Some("a.v1"), bearer: None };
+        let wish = Wish { server, path: "/", subprotocol: Some("a.v1"), bearer: None, compress: false };
         assert!(wish.request().ends_with(b"\r\nSec-WebSocket-Protocol: a.v1\r\n\r\n"));
         let request = Wish { subprotocol: None, bearer: Some("t.o.k"), ..wish }.request();
         assert!(request.ends_with(b"\r\nAuthorization: Bearer t.o.k\r\n\r\n"));
         let answer = |more: &str| {
             let key = String::from_utf8_lossy(ACCEPT);
             let head = format!("HTTP/1.1 101 OK\r\nsec-websocket-accept: {key}\r\n{more}\r\n");
-            answered(head.as_bytes(), Some("a.v1"))
+            answered(head.as_bytes(), Some("a.v1"), false)
         };
         for good in ["sec-websocket-protocol: a.v1\r\n", "x: y\r\nSEC-WebSocket-Protocol:a.v1 \r\nz: z\r\n"] {
             assert!(matches!(answer(good), Ok(Some(_))), "{good}");

@@ -1,5 +1,6 @@
 //! One thread's loop: opens connections, turns what is received into messages, sleeps. Knows no workload.
 use super::conn::{Armed, Conn, State, TICK_BITS};
+use super::deflate::Packer;
 use super::io::{Io, bump, number};
 use super::lane::Lane;
 use super::pool::NONE;
@@ -12,6 +13,7 @@ use crate::limits::{
 };
 use crate::wire::frame;
 use anyhow::Context;
+use longwire::net::deflate::Inflater;
 use longwire::net::ring::{Completion, Op};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::VecDeque;
@@ -33,6 +35,7 @@ pub(crate) struct Engine<'a> {
     /// Connections whose receive goes on by itself.
     streams: VecDeque<u32>,
     demoted: u32,
+    inflater: Inflater,
     slots: u32,
 }
 
@@ -41,8 +44,11 @@ impl<'a> Engine<'a> {
         let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
         // A table is as long as the file limit at most, however few files are open beside it.
         let slots = files.saturating_sub(SLOTS_SPARE).min(plan.count as u64).clamp(1, 1 << 20);
+        let mut io = Io::new(plan.count, control, tallies);
+        io.packer = plan.compress.map(Packer::new);
         Self {
-            io: Io::new(plan.count, control, tallies),
+            io,
+            inflater: Inflater::default(),
             plan,
             request: wish(plan, &plan.path, None).request(),
             completions: Vec::new(),
@@ -207,13 +213,15 @@ impl<'a> Engine<'a> {
             return Ok(used);
         }
         if self.io.conns[at].state == State::Upgrading {
-            let answer = upgrade::answered(bytes, self.plan.subprotocol).map_err(End::NoUpgrade)?;
+            let answer = upgrade::answered(bytes, self.plan.subprotocol, self.plan.compress.is_some())
+                .map_err(End::NoUpgrade)?;
             let Some(length) = answer else { return Ok(0) };
             used = length;
             self.opened(driver, at);
         }
         while matches!(self.io.conns[at].state, State::Open | State::Closing) {
-            let header = frame::parse(&bytes[used..]).map_err(|bad| End::Protocol(bad.to_string()))?;
+            let header = frame::parse(&bytes[used..], self.plan.compress.is_some())
+                .map_err(|bad| End::Protocol(bad.to_string()))?;
             let Some(header) = header else { break };
             if header.total() > READ_BYTES {
                 return Err(End::Protocol(format!("a frame of {} bytes", header.payload)));
@@ -234,10 +242,12 @@ impl<'a> Engine<'a> {
                 frame::TEXT if self.plan.subprotocol.is_some() => {
                     return Err(End::Protocol("a text frame on a binary connection".into()));
                 }
-                _ if self.io.pieces.whole(at, header) => driver.message(&mut self.io, at, payload, now),
+                _ if self.io.pieces.whole(at, header) => {
+                    self.message(driver, at, header.compressed, payload, now)?;
+                }
                 _ => {
                     if let Some(message) = self.io.pieces.add(at, header, payload)? {
-                        driver.message(&mut self.io, at, &message, now);
+                        self.message(driver, at, message.compressed, &message.bytes, now)?;
                     }
                 }
             }
@@ -245,6 +255,28 @@ impl<'a> Engine<'a> {
             bump(&self.io.tallies.bytes_received, header.total() as u64);
         }
         Ok(used)
+    }
+
+    /// Hands a whole message on, inflated if it was compressed.
+    fn message(
+        &mut self,
+        driver: &mut impl Driver,
+        at: usize,
+        compressed: bool,
+        payload: &[u8],
+        now: u64,
+    ) -> Result<(), End> {
+        if !compressed {
+            driver.message(&mut self.io, at, payload, now);
+            return Ok(());
+        }
+        bump(&self.io.tallies.unpacked, 1);
+        // What is in it is looked at by the ledger: that a text is one is not looked at here either where it comes as it is.
+        let message = self.inflater.inflate(payload, false, READ_BYTES);
+        let message =
+            message.map_err(|bad| End::Protocol(format!("a compressed message: {}", bad.reason)))?;
+        driver.message(&mut self.io, at, message, now);
+        Ok(())
     }
 
     fn opened(&mut self, driver: &mut impl Driver, at: usize) {
@@ -395,7 +427,13 @@ impl<'a> Engine<'a> {
 }
 
 fn wish<'p>(plan: &'p Plan, path: &'p str, bearer: Option<&'p str>) -> Wish<'p> {
-    Wish { server: plan.server, path, subprotocol: plan.subprotocol, bearer }
+    Wish {
+        server: plan.server,
+        path,
+        subprotocol: plan.subprotocol,
+        bearer,
+        compress: plan.compress.is_some(),
+    }
 }
 
 fn closed(payload: &[u8]) -> End {

@@ -23,7 +23,6 @@ use crate::ledger::Faults;
 use crate::procstat::{self, Usage};
 use crate::scenario::common::Book;
 use crate::scenario::{Measured, Run};
-use crate::wire::dialect::Encoding;
 pub(crate) use data::{Centre, Course, CurvePoint, Heat, Memory, MemoryAt, Moment, Slice};
 pub(crate) use files::{Out, OutArgs};
 pub(crate) use heartbeat::HeartbeatPart;
@@ -116,6 +115,11 @@ pub(crate) struct Report {
     pub(crate) bytes_sent_per_message: Option<f64>,
     #[serde(default)]
     pub(crate) bytes_received_per_delivery: Option<f64>,
+    /// Frames of messages that left compressed in the measured time, and that came so.
+    #[serde(default)]
+    pub(crate) packed: u64,
+    #[serde(default)]
+    pub(crate) unpacked: u64,
     pub(crate) deliveries_per_second: f64,
     pub(crate) server_cpu_us_per_delivery: Option<f64>,
     /// Deliveries and acks together.
@@ -191,10 +195,7 @@ impl Table {
         Report {
             format: FORMAT,
             scenario: self.scenario.to_owned(),
-            workload: match run.args.encoding() {
-                Encoding::Json => self.workload,
-                Encoding::Proto => format!("{}, in Protobuf", self.workload),
-            },
+            workload: format!("{}{}", self.workload, run.args.describe()),
             machine: procstat::machine(),
             command: shell_words::join(std::env::args()),
             started: measured.started,
@@ -211,6 +212,8 @@ impl Table {
             bytes_received: measured.bytes_received,
             bytes_sent_per_message: each(measured.bytes_sent, measured.sent),
             bytes_received_per_delivery: each(measured.bytes_received, measured.deliveries),
+            packed: measured.packed,
+            unpacked: measured.unpacked,
             deliveries_per_second: measured.deliveries as f64 / measured.seconds.max(1e-9),
             server_cpu_us_per_delivery: per(measured.server, measured.deliveries),
             server_cpu_us_per_frame: per(measured.server, frames),

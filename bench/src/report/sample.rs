@@ -106,6 +106,8 @@ pub(super) fn nothing() -> Report {
         bytes_received: 0,
         bytes_sent_per_message: None,
         bytes_received_per_delivery: None,
+        packed: 0,
+        unpacked: 0,
         deliveries_per_second: 0.0,
         server_cpu_us_per_delivery: None,
         server_cpu_us_per_frame: None,

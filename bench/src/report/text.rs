@@ -57,11 +57,15 @@ impl fmt::Display for Report {
             count => writeln!(f, "; {count} heartbeats answered in the whole run")?,
         }
         if let Some((sent, received)) = self.bytes_sent_per_message.zip(self.bytes_received_per_delivery) {
-            writeln!(
+            write!(
                 f,
                 "  {:<10} {sent:.1} bytes sent per message, {received:.1} received per delivery: all frames, headers included",
                 "wire"
             )?;
+            if self.packed + self.unpacked > 0 {
+                write!(f, "; {} left compressed, {} came so", self.packed, self.unpacked)?;
+            }
+            writeln!(f)?;
         }
         if let Some(usage) = &self.server {
             side(f, "server", usage, None)?;

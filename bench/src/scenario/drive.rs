@@ -73,7 +73,8 @@ impl Run<'_> {
             let (server, path) = (self.target.address, self.target.path.clone());
             let (sources, pace) = (sources.clone(), self.args.pace(self.shares.len()));
             let (tcp, subprotocol) = (self.tcp, self.control.dialect().subprotocol());
-            let plan = Plan { thread, tcp, server, path, subprotocol, sources, pace, first, count };
+            let compress = self.args.compress();
+            let plan = Plan { thread, tcp, server, path, subprotocol, compress, sources, pace, first, count };
             first += count;
             threads.push(scope.spawn(move || {
                 let _leaving = Leaving(self.control);

@@ -37,6 +37,9 @@ pub(crate) struct Measured {
     /// Bytes of all frames, headers included.
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
+    /// Messages that left compressed, and that came so.
+    pub(crate) packed: u64,
+    pub(crate) unpacked: u64,
     pub(crate) server: Option<Usage>,
     pub(crate) generator: Option<Usage>,
     /// System calls that entered a ring for each delivery, by the server's own count.

@@ -35,6 +35,8 @@ struct Look {
     bytes_sent: u64,
     bytes_received: u64,
     heartbeats: u64,
+    packed: u64,
+    unpacked: u64,
 }
 
 /// The one who watches.
@@ -164,6 +166,8 @@ impl<'a> Watch<'a> {
             acks: end.acks - start.acks,
             bytes_sent: end.bytes_sent - start.bytes_sent,
             bytes_received: end.bytes_received - start.bytes_received,
+            packed: end.packed - start.packed,
+            unpacked: end.unpacked - start.unpacked,
             heartbeats_measured: end.heartbeats - start.heartbeats,
             server: end.server.as_ref().zip(start.server.as_ref()).map(usage),
             generator: end.generator.as_ref().zip(start.generator.as_ref()).map(usage),
@@ -295,6 +299,8 @@ impl<'a> Watch<'a> {
             bytes_sent: self.control.total(|tallies| &tallies.bytes_sent),
             bytes_received: self.control.total(|tallies| &tallies.bytes_received),
             heartbeats: self.control.total(|tallies| &tallies.pings),
+            packed: self.control.total(|tallies| &tallies.packed),
+            unpacked: self.control.total(|tallies| &tallies.unpacked),
             generator: Sample::own(),
             server: self.run.target.pid.and_then(Sample::exact),
         }

@@ -20,6 +20,8 @@ pub(crate) const PONG: u8 = 10;
 
 const LONG: usize = usize::MAX / 2;
 const FIN: u8 = 0x80;
+/// The bit that says that a message is compressed (RFC 7692, section 6).
+const COMPRESSED: u8 = 0x40;
 const MASKED: u8 = 0x80;
 
 /// A frame's header as a server sends it.
@@ -27,6 +29,8 @@ const MASKED: u8 = 0x80;
 pub(crate) struct Header {
     /// Whether it is the last of its message.
     pub(crate) fin: bool,
+    /// Whether it begins a compressed message.
+    pub(crate) compressed: bool,
     /// Opcode.
     pub(crate) op: u8,
     /// Bytes of the header itself.
@@ -71,10 +75,11 @@ impl fmt::Display for Bad {
     }
 }
 
-/// Parses a server frame's header; `None` when more bytes are needed.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Header>, Bad> {
+/// Parses a server frame's header; `None` when more bytes are needed. Messages may be compressed if that was agreed on.
+pub(crate) fn parse(bytes: &[u8], may_compress: bool) -> Result<Option<Header>, Bad> {
     let [first, second, rest @ ..] = bytes else { return Ok(None) };
-    if first & 0x70 != 0 {
+    let compressed = may_compress && matches!(first & 0x7f, 0x41 | 0x42);
+    if first & 0x70 != 0 && !compressed {
         return Err(Bad::Reserved);
     }
     if second & MASKED != 0 {
@@ -100,12 +105,31 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Header>, Bad> {
         },
         short => (2, usize::from(short)),
     };
-    Ok(Some(Header { fin, op, header, payload }))
+    Ok(Some(Header { fin, compressed, op, header, payload }))
 }
 
 /// Appends one whole masked frame.
 pub(crate) fn write(out: &mut Vec<u8>, op: u8, payload: &[u8]) {
-    out.push(FIN | op);
+    begin(out, FIN | op, payload);
+}
+
+/// Appends one whole masked frame of a message that is compressed.
+pub(crate) fn write_compressed(out: &mut Vec<u8>, op: u8, payload: &[u8]) {
+    begin(out, FIN | COMPRESSED | op, payload);
+}
+
+/// The opcode of a whole masked frame, and its payload, masked as it is.
+pub(crate) fn own(frame: &[u8]) -> Option<(u8, &[u8])> {
+    let header = match frame.get(1)? & 0x7f {
+        126 => 2 + 2 + MASK.len(),
+        127 => 2 + 8 + MASK.len(),
+        _ => 2 + MASK.len(),
+    };
+    Some((frame[0] & 0x0f, frame.get(header..)?))
+}
+
+fn begin(out: &mut Vec<u8>, first: u8, payload: &[u8]) {
+    out.push(first);
     #[allow(clippy::cast_possible_truncation)] // each arm's range fits its type
     match payload.len() {
         n @ 0..=125 => out.push(MASKED | n as u8),
@@ -148,7 +172,7 @@ mod tests {
     fn every_length_form_parses_as_tungstenite_writes_it() {
         for payload in [0, 1, 125, 126, 127, 65_535, 65_536, 200_000] {
             let bytes = server_frame(payload);
-            let header = parse(&bytes).unwrap().unwrap();
+            let header = parse(&bytes, false).unwrap().unwrap();
             assert_eq!((header.op, header.payload, header.total()), (TEXT, payload, bytes.len()));
         }
     }
@@ -157,25 +181,33 @@ mod tests {
     fn a_cut_header_asks_for_more() {
         let bytes = server_frame(70_000);
         for cut in 0..10 {
-            assert_eq!(parse(&bytes[..cut]), Ok(None), "cut at {cut}");
+            assert_eq!(parse(&bytes[..cut], false), Ok(None), "cut at {cut}");
         }
     }
 
     #[test]
     fn no_length_is_too_long_to_add_up() {
         let bytes = [0x82, 127, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
-        assert!(parse(&bytes).unwrap().unwrap().total() > isize::MAX as usize);
+        assert!(parse(&bytes, false).unwrap().unwrap().total() > isize::MAX as usize);
     }
 
     #[test]
     fn what_a_server_must_not_send_is_refused() {
-        assert_eq!(parse(&[0xc1, 0]), Err(Bad::Reserved));
-        assert_eq!(parse(&[0x81, 0x80]), Err(Bad::Masked));
+        assert_eq!(parse(&[0xc1, 0], false), Err(Bad::Reserved));
+        assert_eq!(parse(&[0x81, 0x80], false), Err(Bad::Masked));
+        // Compressed, if that was agreed on: a message's first frame only.
+        assert!(
+            parse(&[0xc1, 0], true).unwrap().unwrap().compressed
+                && !parse(&[0x81, 0], true).unwrap().unwrap().compressed
+        );
+        for bad in [0xc0, 0xc9, 0xe1, 0xd2, 0x91] {
+            assert_eq!(parse(&[bad, 0], true), Err(Bad::Reserved), "{bad:x}");
+        }
         for op in (3..8).chain(11..16) {
-            assert_eq!(parse(&[0x80 | op, 0]), Err(Bad::Opcode));
+            assert_eq!(parse(&[0x80 | op, 0], false), Err(Bad::Opcode));
         }
         for control in [[PING, 0], [0x80 | PING, 126], [0x80 | CLOSE, 127]] {
-            assert_eq!(parse(&control), Err(Bad::Control));
+            assert_eq!(parse(&control, false), Err(Bad::Control));
         }
     }
 

@@ -3,8 +3,9 @@
 //!
 //! Fixed width, lower-case hex, found by its first bytes wherever the server's message has the payload, so that the
 //! receive path parses no JSON and no Protobuf. It ends with a check over its fields and the payload's length, and the
-//! payload behind it is nothing but [`FILLER`]: a payload that came as it was sent is told from any other. Knows no frame
+//! payload behind it is nothing but [`filler`]: a payload that came as it was sent is told from any other. Knows no frame
 //! and no socket.
+use super::filler;
 use memchr::{memchr_iter, memchr2};
 
 /// Bytes of a mark; the smallest payload of a message.
@@ -13,9 +14,6 @@ const CHECK: usize = 4 + 8 + 8 + 8 + 16;
 
 /// Bytes of a payload's length, as a varint, at most.
 const VARINT_MAX: usize = 4;
-
-/// What fills a payload up behind its mark.
-pub(crate) const FILLER: u8 = b'.';
 
 /// What the payload belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -95,7 +93,7 @@ impl Mark {
             }
             Bounds::Counted => count_at_end(before)?,
         };
-        let (mark, filler) = bytes.get(..length)?.split_at_checked(SIZE)?;
+        let (mark, rest) = bytes.get(..length)?.split_at_checked(SIZE)?;
         #[allow(clippy::cast_possible_truncation)] // eight digits are 32 bits
         let read = Self {
             kind,
@@ -104,7 +102,7 @@ impl Mark {
             seq: unhex(&mark[20..28])? as u32,
             time: unhex(&mark[28..CHECK])?,
         };
-        let whole = unhex(&mark[CHECK..])? == read.check(length) && filled(filler);
+        let whole = unhex(&mark[CHECK..])? == read.check(length) && filler::is(rest);
         whole.then_some(read)
     }
 
@@ -138,16 +136,12 @@ fn count_at_end(bytes: &[u8]) -> Option<usize> {
     Some(low.fold(usize::from(*last), |count, byte| count << 7 | usize::from(byte & 0x7f)))
 }
 
-/// Whether it is filler and nothing else, compared as memory is.
-fn filled(mut bytes: &[u8]) -> bool {
-    const FILL: [u8; 256] = [FILLER; 256];
-    while let Some((first, rest)) = bytes.split_first_chunk::<256>() {
-        if *first != FILL {
-            return false;
-        }
-        bytes = rest;
-    }
-    bytes == &FILL[..bytes.len()]
+/// A payload of `length` bytes, which are as many as a mark's at least.
+pub(crate) fn blank(length: usize, mark: Mark) -> Vec<u8> {
+    let mut payload = vec![0; length];
+    filler::fill(&mut payload[SIZE..]);
+    mark.put(&mut payload, length);
+    payload
 }
 
 /// Writes `value` as `out.len()` hex digits.
@@ -179,9 +173,7 @@ mod tests {
         Mark { kind: Kind::Work, run: 0x00c0_ffee, sender: 0xdead_beef, seq: 7, time: u64::MAX - 3 };
 
     fn payload(length: usize) -> Vec<u8> {
-        let mut payload = vec![FILLER; length];
-        MARK.put(&mut payload, length);
-        payload
+        blank(length, MARK)
     }
 
     #[test]

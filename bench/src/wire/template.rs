@@ -44,9 +44,8 @@ impl Template {
     pub(crate) fn new(message: Message<'_>) -> Self {
         let Message { dialect, to, sender, run, .. } = message;
         let payload = message.payload.max(marker::SIZE);
-        let mut content = vec![marker::FILLER; payload];
-        Mark { kind: Kind::Probe, run, sender, seq: 0, time: 0 }.put(&mut content, payload);
-        let content = String::from_utf8(content).unwrap_or_default();
+        let mark = Mark { kind: Kind::Probe, run, sender, seq: 0, time: 0 };
+        let content = String::from_utf8(marker::blank(payload, mark)).unwrap_or_default();
         // Both places are of fixed size: in every encoding all lengths in the message are those of any other.
         let text = dialect.message(to, &content, message.ids.then_some(ID_HERE));
         let mark = memmem::find(&text, content.as_bytes()).unwrap_or_default();
@@ -60,7 +59,8 @@ impl Template {
     /// A payload without a frame, for what is no WebSocket.
     pub(crate) fn unframed(payload: usize, run: u32, sender: u32) -> Self {
         let payload = payload.max(marker::SIZE);
-        let bytes = vec![marker::FILLER; payload].into();
+        let mark = Mark { kind: Kind::Probe, run, sender, seq: 0, time: 0 };
+        let bytes = marker::blank(payload, mark).into();
         Self { bytes, body: 0, framed: false, mark: 0, payload, id: None, run, sender }
     }
 

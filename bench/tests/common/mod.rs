@@ -12,5 +12,5 @@ mod run;
 pub(crate) use chat::{Kind, Server, serve};
 pub(crate) use fault::Fault;
 pub(crate) use mark::Mark;
-pub(crate) use raw::{drain, raw, requested, upgraded};
+pub(crate) use raw::{drain, raw, requested, upgraded, upgraded_with};
 pub(crate) use run::{Outcome, at_once, bench, finish, run, start};

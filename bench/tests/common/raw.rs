@@ -37,11 +37,16 @@ pub(crate) fn requested(stream: &mut TcpStream) -> String {
 
 /// Takes the upgrade; `behind` follows the answer in the same write.
 pub(crate) fn upgraded(stream: &mut TcpStream, behind: &[u8]) {
+    upgraded_with(stream, "X-Nothing: at all", behind);
+}
+
+/// The same with a header of the caller's own.
+pub(crate) fn upgraded_with(stream: &mut TcpStream, header: &str, behind: &[u8]) {
     let request = requested(stream);
     let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap_or_default();
     let key = derive_accept_key(key.trim().as_bytes());
     let head = format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {key}\r\n\r\n"
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {key}\r\n{header}\r\n\r\n"
     );
     // The other side may have left.
     let _ = stream.write_all(&[head.as_bytes(), behind].concat());

@@ -190,6 +190,9 @@ fn sides(report: &Report) -> Markup {
                     " All frames, headers included: " (format!("{sent:.1}")) " bytes sent per message, "
                     (format!("{received:.1}")) " received per delivery."
                 }
+                @if report.packed + report.unpacked > 0 {
+                    " " (units::whole(report.packed)) " messages left compressed, " (units::whole(report.unpacked)) " came so."
+                }
                 @if let Some(enters) = report.ring_enters_per_delivery {
                     " " (format!("{enters:.3}")) " ring enters per delivery."
                 }

@@ -55,6 +55,9 @@ pub(crate) struct Tallies {
     /// Messages that left compressed, and that came so.
     pub(crate) packed: Tally,
     pub(crate) unpacked: Tally,
+    /// TLS handshakes, and those of them that went on with a session.
+    pub(crate) handshakes: Tally,
+    pub(crate) resumed: Tally,
     pub(crate) errors: Tally,
     /// Messages of another run.
     pub(crate) foreign: Tally,

@@ -121,3 +121,9 @@ pub(crate) const TOKEN_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// How hard messages are compressed: the fastest level, as Longwire's own default is.
 pub(crate) const COMPRESS_LEVEL: u32 = 1;
+
+/// Bytes kept of one connection's TLS records that are not whole yet: a handshake's messages and a record.
+pub(crate) const TLS_CARRIED_BYTES: usize = 96 << 10;
+
+/// Tickets of TLS sessions kept for connections to come, some 1.5 KB each.
+pub(crate) const TICKETS_MAX: usize = 100_000;

@@ -16,6 +16,7 @@ mod scrape;
 mod sources;
 mod target;
 mod timeline;
+mod tls;
 mod tokens;
 mod wire;
 

@@ -2,6 +2,7 @@
 use crate::interrupt;
 use crate::procstat;
 use crate::sources::{self, SourceRange};
+use crate::tls::{Terms, Throwaway, TlsArgs};
 use crate::tokens::TokenArgs;
 use crate::wire::dialect::{Dialect, Encoding};
 use anyhow::{Context, bail, ensure};
@@ -10,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Read};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -27,14 +29,15 @@ const STOP: Duration = Duration::from_secs(5);
 /// Which server, and where both sides run.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct TargetArgs {
-    /// A running server, e.g. ws://127.0.0.1:9501/
+    /// A running server, e.g. ws://127.0.0.1:9501/ or wss://chat.example.org/
     #[arg(long, conflicts_with = "spawn")]
     url: Option<String>,
     /// The running server's process, for its CPU time and memory, those of its children included
     #[arg(long, requires = "url")]
     server_pid: Option<u32>,
     /// Start this server: `{port}` and `{admin}` become free ports, `{bin}` the folder of this program; without `{port}` it
-    /// has to print its ws:// URL
+    /// has to print its ws:// or wss:// URL. With `{certificate}` and `{key}`, files with a certificate made for the run, it is
+    /// spoken to by TLS
     #[arg(long, value_name = "CMD")]
     pub(crate) spawn: Option<String>,
     /// Cores of the started server, as `taskset -c` takes them; `any` does not pin
@@ -55,6 +58,8 @@ pub(crate) struct TargetArgs {
     encoding: Encoding,
     #[command(flatten)]
     pub(crate) tokens: TokenArgs,
+    #[command(flatten)]
+    tls: TlsArgs,
     /// Offer permessage-deflate, and fail with a server that does not grant it; messages that get smaller are sent compressed
     #[arg(long)]
     compress: bool,
@@ -89,6 +94,8 @@ pub(crate) struct Target {
     pub(crate) cores: Option<usize>,
     /// Its Prometheus page.
     pub(crate) metrics: Option<String>,
+    /// How TLS is spoken to it, if it is.
+    pub(crate) tls: Option<Terms>,
     /// Ended when the target is dropped.
     server: Option<Spawned>,
 }
@@ -123,11 +130,12 @@ impl TargetArgs {
         match (&self.url, &self.spawn) {
             (_, Some(command)) => self.start(command),
             (Some(url), None) => {
-                let (address, path) = parse_url(url)?;
+                let Place { address, path, secure } = parse_url(url)?;
+                let tls = secure.map(|host| self.tls.terms(&host, None)).transpose()?;
                 let (metrics, cores) = (self.metrics.clone(), self.server_pid.and_then(procstat::cores));
-                Ok(Target { address, path, pid: self.server_pid, cores, metrics, server: None })
+                Ok(Target { address, path, pid: self.server_pid, cores, metrics, tls, server: None })
             }
-            (None, None) => bail!("which server? --url ws://… or --spawn \"CMD\""),
+            (None, None) => bail!("which server? --url ws://… (or wss://…), or --spawn \"CMD\""),
         }
     }
 
@@ -137,14 +145,24 @@ impl TargetArgs {
         let named = command.contains("{port}");
         let line = command.replace("{port}", &port.to_string()).replace("{admin}", &admin.to_string());
         let line = line.replace("{bin}", &own_folder()?);
-        let (server, urls) = Spawned::start(&line, &self.server_core)?;
-        let (address, path) = if named {
+        let made = line.contains("{certificate}").then(Throwaway::make).transpose()?;
+        let line = match &made {
+            Some(made) => {
+                line.replace("{certificate}", &word(&made.certificate())).replace("{key}", &word(&made.key()))
+            }
+            None => line,
+        };
+        let (mut server, urls) = Spawned::start(&line, &self.server_core)?;
+        let Place { address, path, secure } = if named {
             let address = SocketAddr::from(([127, 0, 0, 1], port));
             server.wait_for_port(address)?;
-            (address, "/".to_owned())
+            let secure = made.is_some().then(|| address.ip().to_string());
+            Place { address, path: "/".to_owned(), secure }
         } else {
             parse_url(&server.wait_for_url(&urls)?)?
         };
+        let tls = secure.map(|host| self.tls.terms(&host, made.as_ref())).transpose()?;
+        server.made = made;
         let pid = server.child().id();
         let follows = command.contains("{admin}").then(|| format!("http://127.0.0.1:{admin}/metrics"));
         Ok(Target {
@@ -153,6 +171,7 @@ impl TargetArgs {
             pid: Some(pid),
             cores: procstat::cores(pid),
             metrics: self.metrics.clone().or(follows),
+            tls,
             server: Some(server),
         })
     }
@@ -183,6 +202,11 @@ impl TargetArgs {
 }
 
 impl Target {
+    /// How it is spoken to, in a report's words.
+    pub(crate) fn describe(&self) -> &'static str {
+        if self.tls.is_some() { ", over TLS" } else { "" }
+    }
+
     /// How the server ended, if it was started here and has ended by itself.
     pub(crate) fn ended(&self) -> Option<String> {
         self.server.as_ref()?.ended()
@@ -193,6 +217,8 @@ impl Target {
 #[derive(Debug)]
 struct Spawned {
     child: Mutex<Child>,
+    /// Its certificate's files, which it may read again as long as it runs.
+    made: Option<Throwaway>,
 }
 
 impl Spawned {
@@ -214,7 +240,7 @@ impl Spawned {
         let (found, urls) = channel();
         watch(child.stdout.take(), found.clone());
         watch(child.stderr.take(), found);
-        Ok((Self { child: Mutex::new(child) }, urls))
+        Ok((Self { child: Mutex::new(child), made: None }, urls))
     }
 
     fn child(&self) -> MutexGuard<'_, Child> {
@@ -242,7 +268,7 @@ impl Spawned {
                 return Ok(url);
             }
             self.still_there()?;
-            ensure!(since.elapsed() < START, "the server printed no ws:// URL");
+            ensure!(since.elapsed() < START, "the server printed no ws:// or wss:// URL");
         }
     }
 
@@ -276,7 +302,7 @@ fn watch(output: Option<impl Read + Send + 'static>, found: Sender<String>) {
     std::thread::spawn(move || {
         for line in BufReader::new(output).lines().map_while(Result::ok) {
             eprintln!("  server: {line}");
-            if let Some(at) = line.find("ws://") {
+            if let Some(at) = line.find("wss://").or_else(|| line.find("ws://")) {
                 let end = line[at..]
                     .find(|c: char| c.is_whitespace() || c == ',')
                     .map_or(line.len(), |end| at + end);
@@ -294,12 +320,38 @@ pub(crate) fn positive(text: &str) -> anyhow::Result<f64> {
     Ok(rate)
 }
 
-fn parse_url(url: &str) -> anyhow::Result<(SocketAddr, String)> {
-    let rest = url.strip_prefix("ws://").or_else(|| url.strip_prefix("tcp://"));
-    let rest = rest.with_context(|| format!("{url} is no ws:// URL (nor a tcp:// one, for `echo --tcp`)"))?;
+/// Where a URL leads.
+#[derive(Debug, PartialEq, Eq)]
+struct Place {
+    address: SocketAddr,
+    path: String,
+    /// The name that the server's certificate has to have, where TLS is spoken.
+    secure: Option<String>,
+}
+
+fn parse_url(url: &str) -> anyhow::Result<Place> {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    ensure!(
+        ["ws", "wss", "tcp"].contains(&scheme),
+        "{url} is no ws:// or wss:// URL (nor a tcp:// one, for `echo --tcp`)"
+    );
     let (host, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
-    let address = host.to_socket_addrs().with_context(|| format!("the address in {url}"))?.next();
-    Ok((address.with_context(|| format!("{host} has no address"))?, path.to_owned()))
+    // Only with TLS there is a port that goes without saying.
+    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let (name, whole) = match name {
+        Some((name, _)) => (name, host.to_owned()),
+        None if scheme == "wss" => (host, format!("{host}:443")),
+        None => (host, host.to_owned()),
+    };
+    let address = whole.to_socket_addrs().with_context(|| format!("the address in {url}"))?.next();
+    let address = address.with_context(|| format!("{host} has no address"))?;
+    let secure = (scheme == "wss").then(|| name.to_owned());
+    Ok(Place { address, path: path.to_owned(), secure })
+}
+
+/// A path as a word of a command.
+fn word(path: &Path) -> String {
+    shell_words::quote(&path.to_string_lossy()).into_owned()
 }
 
 /// `0,2-3` as numbers; `None` for `any` and what is no list.
@@ -338,9 +390,16 @@ mod tests {
 
     #[test]
     fn urls_and_core_lists_are_read() {
-        let (address, path) = parse_url("ws://127.0.0.1:9501").unwrap();
-        assert_eq!((address.port(), path.as_str()), (9501, "/"));
-        assert_eq!(parse_url("ws://127.0.0.1:1/ws?x").unwrap().1, "/ws?x");
+        let place = |url: &str| {
+            let Place { address, path, secure } = parse_url(url).unwrap();
+            (address.port(), path, secure)
+        };
+        assert_eq!(place("ws://127.0.0.1:9501"), (9501, "/".into(), None));
+        assert_eq!(place("ws://127.0.0.1:1/ws?x"), (1, "/ws?x".into(), None));
+        assert_eq!(place("wss://127.0.0.1:9/"), (9, "/".into(), Some("127.0.0.1".into())));
+        assert_eq!(place("wss://127.0.0.1/ws"), (443, "/ws".into(), Some("127.0.0.1".into())));
+        assert_eq!(place("wss://[::1]:9/"), (9, "/".into(), Some("[::1]".into())));
+        assert_eq!(place("wss://[::1]"), (443, "/".into(), Some("[::1]".into())));
         assert!(parse_url("http://127.0.0.1:1/").is_err());
         assert_eq!(core_list("0,2-3"), Some(vec![0, 2, 3]));
         assert_eq!(core_list("any"), None);

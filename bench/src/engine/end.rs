@@ -18,6 +18,8 @@ pub(crate) enum End {
     NoUpgrade(String),
     /// What came is no WebSocket.
     Protocol(String),
+    /// No TLS came about, or it broke.
+    Tls(String),
     /// More waits unsent than the generator keeps.
     Backlog,
     /// Any other error of the system.
@@ -48,6 +50,7 @@ impl End {
             Self::Closed(code, _) => format!("closed with {code}"),
             Self::NoUpgrade(_) => "no upgrade".into(),
             Self::Protocol(_) => "no WebSocket".into(),
+            Self::Tls(_) => "no TLS".into(),
             Self::Backlog => "took nothing more".into(),
             Self::System(errno) => std::io::Error::from_raw_os_error(*errno).to_string(),
             Self::Asked => "asked for".into(),
@@ -59,7 +62,9 @@ impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.kind())?;
         match self {
-            Self::Closed(_, why) | Self::NoUpgrade(why) | Self::Protocol(why) if !why.is_empty() => {
+            Self::Closed(_, why) | Self::NoUpgrade(why) | Self::Protocol(why) | Self::Tls(why)
+                if !why.is_empty() =>
+            {
                 write!(f, ": {why}")
             }
             _ => Ok(()),

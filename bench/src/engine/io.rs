@@ -6,6 +6,7 @@ use super::lane::Lane;
 use super::outbox::Outbox;
 use super::pieces::Pieces;
 use super::pool::{NONE, Pool};
+use super::tls::Tls;
 use super::{ConnId, End};
 use crate::control::{Control, Tallies, Tally};
 use crate::limits::BACKLOG_BYTES;
@@ -39,6 +40,8 @@ pub(crate) struct Io<'a> {
     scratch: Vec<u8>,
     /// Compresses messages, where that is agreed on.
     pub(super) packer: Option<Packer>,
+    /// Encrypts and decrypts, where TLS is spoken.
+    pub(super) tls: Option<Box<Tls>>,
 }
 
 impl<'a> Io<'a> {
@@ -59,6 +62,7 @@ impl<'a> Io<'a> {
             upgrading: 0,
             scratch: Vec::new(),
             packer: None,
+            tls: None,
         }
     }
 
@@ -145,8 +149,33 @@ impl<'a> Io<'a> {
     }
 
     pub(super) fn push(&mut self, at: usize, bytes: &[u8]) {
-        let conn = &mut self.conns[at];
+        let conn = &self.conns[at];
         if !matches!(conn.state, State::Open | State::Upgrading) {
+            return;
+        }
+        if conn.state == State::Open {
+            bump(&self.tallies.bytes_sent, bytes.len() as u64);
+        }
+        let Some(mut tls) = self.tls.take() else { return self.queue(at, bytes) };
+        match tls.write(at, bytes) {
+            Ok(records) => self.queue(at, records),
+            Err(end) => self.end(at, end),
+        }
+        self.give_back(at, tls);
+    }
+
+    /// Gives back what was lent, without a connection that ended meanwhile.
+    pub(super) fn give_back(&mut self, at: usize, mut tls: Box<Tls>) {
+        if !self.conns[at].lives() {
+            tls.forget(at);
+        }
+        self.tls = Some(tls);
+    }
+
+    /// Queues bytes as they leave.
+    pub(super) fn queue(&mut self, at: usize, bytes: &[u8]) {
+        let conn = &mut self.conns[at];
+        if bytes.is_empty() || !conn.lives() {
             return;
         }
         if conn.out == NONE {
@@ -157,9 +186,6 @@ impl<'a> Io<'a> {
             self.unsent.push(number(at));
         }
         outbox.push(bytes);
-        if conn.state == State::Open {
-            bump(&self.tallies.bytes_sent, bytes.len() as u64);
-        }
         self.held += bytes.len();
         // Of those whose older bytes wait as well, the ones with more than their share make room for the others.
         let (held, older) = (outbox.held(), outbox.held() > bytes.len());
@@ -287,6 +313,10 @@ impl<'a> Io<'a> {
             self.carries.forget(conn.carry);
         }
         self.pieces.forget(at);
+        // While it is lent, giving it back does that.
+        if let Some(tls) = &mut self.tls {
+            tls.forget(at);
+        }
         let conn = &mut self.conns[at];
         (conn.state, conn.carry, conn.paused) = (State::Ended, NONE, false);
         if conn.armed == Armed::Queued {

@@ -14,10 +14,12 @@ mod lane;
 mod outbox;
 mod pieces;
 mod pool;
+mod tls;
 mod upgrade;
 mod uring;
 
 use crate::control::{Control, Tallies};
+use crate::tls::Terms;
 use std::net::{IpAddr, SocketAddr};
 
 pub(crate) use beside::Beside;
@@ -36,6 +38,8 @@ pub(crate) struct Plan {
     pub(crate) path: String,
     /// The subprotocol that the server has to select, of those whose messages are binary.
     pub(crate) subprotocol: Option<&'static str>,
+    /// How TLS is spoken, where it is.
+    pub(crate) tls: Option<Terms>,
     /// Messages are compressed from this many bytes on, and the server's may be.
     pub(crate) compress: Option<usize>,
     /// Addresses to connect from, each in turn; none leaves the choice to the kernel.

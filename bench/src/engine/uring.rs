@@ -4,6 +4,7 @@ use super::deflate::Packer;
 use super::io::{Io, bump, number};
 use super::lane::Lane;
 use super::pool::NONE;
+use super::tls::{Read, Tls};
 use super::upgrade::Wish;
 use super::{After, Driver, End, Next, Plan, dial, upgrade};
 use crate::control::{Control, Tallies};
@@ -16,6 +17,7 @@ use anyhow::Context;
 use longwire::net::deflate::Inflater;
 use longwire::net::ring::{Completion, Op};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustls::HandshakeKind;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -46,6 +48,7 @@ impl<'a> Engine<'a> {
         let slots = files.saturating_sub(SLOTS_SPARE).min(plan.count as u64).clamp(1, 1 << 20);
         let mut io = Io::new(plan.count, control, tallies);
         io.packer = plan.compress.map(Packer::new);
+        io.tls = plan.tls.clone().map(|terms| Box::new(Tls::new(terms, plan.count)));
         Self {
             io,
             inflater: Inflater::default(),
@@ -149,13 +152,43 @@ impl<'a> Engine<'a> {
             Err(errno) => self.io.end(at, End::of_errno(errno)),
             Ok(_) => {}
         }
-        let Some(buffer) = self.io.lanes[usize::from(lane)].ring.received(completion) else { return };
+        let Some(mut buffer) = self.io.lanes[usize::from(lane)].ring.received(completion) else { return };
         if self.io.conns[at].lives() && !buffer.is_empty() {
             let now = self.io.control.now();
             self.io.conns[at].heard(tick(now));
-            self.bytes(driver, at, &buffer, now);
+            if self.io.tls.is_some() {
+                self.records(driver, at, &mut buffer, now);
+            } else {
+                self.bytes(driver, at, &buffer, now);
+            }
         }
         self.io.lanes[usize::from(lane)].ring.give_back(buffer);
+    }
+
+    /// Takes what came of TLS: its own answers leave, what was in it is read.
+    fn records(&mut self, driver: &mut impl Driver, at: usize, received: &mut [u8], now: u64) {
+        let Some(mut tls) = self.io.tls.take() else { return };
+        let mut plain = tls.lend();
+        let read = tls.read(at, received, &mut plain).map(|(read, answer)| {
+            self.io.queue(at, answer);
+            read
+        });
+        self.io.give_back(at, tls);
+        if let Ok(Read { handshake: Some(how), .. }) = read {
+            bump(&self.io.tallies.handshakes, 1);
+            bump(&self.io.tallies.resumed, u64::from(how == HandshakeKind::Resumed));
+        }
+        if read.is_ok() && self.io.conns[at].lives() && !plain.is_empty() {
+            self.bytes(driver, at, &plain, now);
+        }
+        if let Some(tls) = &mut self.io.tls {
+            tls.put_back(plain);
+        }
+        match read {
+            Ok(Read { closed: false, .. }) => {}
+            Ok(_) => self.io.end(at, End::Eof),
+            Err(end) => self.io.end(at, end),
+        }
     }
 
     fn rearm(&mut self, at: usize) {
@@ -345,6 +378,13 @@ impl<'a> Engine<'a> {
         let listed = self.io.conns[at].listed;
         self.io.conns[at] = Conn { state: State::Upgrading, lane, slot, listed, ..Conn::away() };
         self.io.upgrading += 1;
+        if let Some(mut tls) = self.io.tls.take() {
+            match tls.open(at) {
+                Ok(hello) => self.io.queue(at, hello),
+                Err(end) => self.io.end(at, end),
+            }
+            self.io.give_back(at, tls);
+        }
         if self.plan.tcp.is_some() {
             self.opened(driver, at);
         } else {

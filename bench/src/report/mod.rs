@@ -150,6 +150,11 @@ pub(crate) struct Report {
     /// Heartbeats that the server asked for and got, in the whole run.
     #[serde(default)]
     pub(crate) heartbeats: u64,
+    /// TLS handshakes in the whole run, and those of them that resumed a session.
+    #[serde(default)]
+    pub(crate) handshakes: u64,
+    #[serde(default)]
+    pub(crate) resumed: u64,
     pub(crate) notes: Vec<String>,
     /// The run moment by moment, and its curves.
     pub(crate) course: Course,
@@ -179,9 +184,6 @@ impl Table {
             lag.add(&book.lag);
             in_time += book.in_time;
         }
-        let per = |usage: Option<Usage>, count: u64| {
-            usage.filter(|_| count > 0).map(|usage| usage.cpu * 1e6 / count as f64)
-        };
         let each = |bytes: u64, count: u64| (count > 0).then(|| bytes as f64 / count as f64);
         let frames = measured.deliveries + measured.acks;
         let saturated = saturated(&measured, run.target.cores.unwrap_or(1), run.shares.len());
@@ -195,7 +197,7 @@ impl Table {
         Report {
             format: FORMAT,
             scenario: self.scenario.to_owned(),
-            workload: format!("{}{}", self.workload, run.args.describe()),
+            workload: format!("{}{}{}", self.workload, run.args.describe(), run.target.describe()),
             machine: procstat::machine(),
             command: shell_words::join(std::env::args()),
             started: measured.started,
@@ -233,6 +235,8 @@ impl Table {
             failures: measured.failures,
             server_errors: measured.errors,
             heartbeats: measured.heartbeats,
+            handshakes: measured.handshakes,
+            resumed: measured.resumed,
             notes: measured.notes,
             course: Course {
                 latency: latency.curve(),
@@ -243,6 +247,11 @@ impl Table {
             },
         }
     }
+}
+
+/// CPU µs for each of so many.
+fn per(usage: Option<Usage>, count: u64) -> Option<f64> {
+    usage.filter(|_| count > 0).map(|usage| usage.cpu * 1e6 / count as f64)
 }
 
 fn full(usage: Usage, cores: usize) -> bool {

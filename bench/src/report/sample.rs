@@ -127,6 +127,8 @@ pub(super) fn nothing() -> Report {
         failures: BTreeMap::new(),
         server_errors: 0,
         heartbeats: 0,
+        handshakes: 0,
+        resumed: 0,
         notes: Vec::new(),
         course: Course::default(),
     }

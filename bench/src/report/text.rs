@@ -67,6 +67,14 @@ impl fmt::Display for Report {
             }
             writeln!(f)?;
         }
+        if self.handshakes > 0 {
+            let (all, resumed) = (self.handshakes, self.resumed);
+            writeln!(
+                f,
+                "  {:<10} {all} handshakes in the whole run, {resumed} of them resumed a session",
+                "TLS"
+            )?;
+        }
         if let Some(usage) = &self.server {
             side(f, "server", usage, None)?;
         }

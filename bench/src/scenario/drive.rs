@@ -53,6 +53,8 @@ impl Run<'_> {
         measured.failures = self.control.failures();
         measured.errors = self.control.total(|tallies| &tallies.errors);
         measured.heartbeats = self.control.total(|tallies| &tallies.pings);
+        measured.handshakes = self.control.total(|tallies| &tallies.handshakes);
+        measured.resumed = self.control.total(|tallies| &tallies.resumed);
         measured.notes = measured.called_off.iter().cloned().chain(self.control.notes()).collect();
         let foreign = self.control.total(|tallies| &tallies.foreign);
         if foreign > 0 {
@@ -73,8 +75,9 @@ impl Run<'_> {
             let (server, path) = (self.target.address, self.target.path.clone());
             let (sources, pace) = (sources.clone(), self.args.pace(self.shares.len()));
             let (tcp, subprotocol) = (self.tcp, self.control.dialect().subprotocol());
-            let compress = self.args.compress();
-            let plan = Plan { thread, tcp, server, path, subprotocol, compress, sources, pace, first, count };
+            let (compress, tls) = (self.args.compress(), self.target.tls.clone());
+            let plan =
+                Plan { thread, tcp, server, path, subprotocol, tls, compress, sources, pace, first, count };
             first += count;
             threads.push(scope.spawn(move || {
                 let _leaving = Leaving(self.control);

@@ -66,6 +66,7 @@ pub(crate) fn check(args: &TargetArgs) -> anyhow::Result<()> {
 /// The same on a server that is there already.
 pub(crate) fn on(target: &Target, args: &TargetArgs, options: &EchoArgs) -> anyhow::Result<Report> {
     ensure!(!options.tcp || args.compress().is_none(), "--compress is WebSocket's: bare TCP has none");
+    ensure!(!options.tcp || target.tls.is_none(), "echo --tcp speaks no TLS: --url tcp://…");
     ensure!(options.connections > 0, "--connections must be 1 or more");
     let shares = shares(options.connections, 1, args.threads.clamp(1, options.connections));
     run_on(target, args, options.load.window.window(), &shares, |run| {

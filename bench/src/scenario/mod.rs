@@ -66,6 +66,9 @@ pub(crate) struct Measured {
     pub(crate) heartbeats: u64,
     /// Those of the measured time.
     pub(crate) heartbeats_measured: u64,
+    /// TLS handshakes in the whole run, and those of them that resumed a session.
+    pub(crate) handshakes: u64,
+    pub(crate) resumed: u64,
     pub(crate) notes: Vec<String>,
     pub(crate) faults: Faults,
     pub(crate) course: Course,

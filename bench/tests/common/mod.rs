@@ -8,9 +8,11 @@ mod outlet;
 mod proto;
 mod raw;
 mod run;
+mod tls;
 
 pub(crate) use chat::{Kind, Server, serve};
 pub(crate) use fault::Fault;
 pub(crate) use mark::Mark;
 pub(crate) use raw::{drain, raw, requested, upgraded, upgraded_with};
 pub(crate) use run::{Outcome, at_once, bench, finish, run, start};
+pub(crate) use tls::Secure;

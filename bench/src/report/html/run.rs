@@ -181,6 +181,10 @@ fn sides(report: &Report) -> Markup {
                     " In the whole run " (units::whole(report.heartbeats)) " heartbeats were answered."
                 }
                 @if let Some(heartbeat) = &report.heartbeat { " " (heartbeat.told()) "." }
+                @if report.handshakes > 0 {
+                    " TLS handshakes in the whole run: " (units::whole(report.handshakes)) ", "
+                    (units::whole(report.resumed)) " of them resumed a session."
+                }
                 @if let Some(us) = report.server_cpu_us_per_frame.filter(|_| report.acks > 0) {
                     " Server CPU per frame out, deliveries and acks: " (units::time(us)) "."
                 }

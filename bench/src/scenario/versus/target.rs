@@ -55,7 +55,7 @@ impl Wanted {
         let server = if let Some(peer) = peers.iter().find(|peer| peer.name == *what) {
             peer.check(places)?;
             Server::Peer(peer.clone())
-        } else if what.starts_with("ws://") || what.starts_with("tcp://") {
+        } else if what.starts_with("ws://") || what.starts_with("wss://") || what.starts_with("tcp://") {
             Server::Running(running(what)?)
         } else if what == &self.name {
             let known: Vec<&str> = peers.iter().map(|peer| peer.name.as_str()).collect();

@@ -31,6 +31,9 @@ pub const RECV_BUFFER_SIZE: usize = 2048;
 pub const REQUEST_HEAD_MAX: usize = 8192;
 /// The largest message before sign-in (bytes), where `websocket.message_size_limit` is not less; a larger one closes with 1009.
 pub const EARLY_MESSAGE_MAX: usize = 16 * 1024;
+/// What a TLS connection holds of records that are not whole yet (bytes): a largest one (RFC 8446 section 5.2), or as much of a
+/// handshake. More ends it.
+pub const TLS_CARRIED_MAX: usize = 5 + 16 * 1024 + 2048;
 /// A message comes in at most as many frames as the largest one has pieces of this size (bytes); more closes with 1009.
 pub const FRAGMENT_SIZE: usize = 16;
 /// Frames that a message may come in however small the largest one is (number).

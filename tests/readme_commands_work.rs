@@ -21,7 +21,8 @@ const BENCH: &str = "target/release/longwire-bench run bench/scenarios/";
 const SMALL: &str =
     "--users 10 --idle 100 --warmup 100ms --duration 500ms --core any --server-core any --quiet";
 /// Commands that are run as they are.
-const PLAIN: [&str; 2] = ["head -c 32 /dev/urandom | base64 > token.key", "curl -f http://127.0.0.1:9502/"];
+const PLAIN: [&str; 3] =
+    ["head -c 32 /dev/urandom | base64 > token.key", "openssl req -x509 ", "curl -f http://127.0.0.1:9502/"];
 /// The ports of the page: clients, admin.
 const PAGE: [&str; 2] = ["127.0.0.1:9501", "127.0.0.1:9502"];
 /// A line of each banner that is its last.
@@ -110,7 +111,7 @@ impl Reader {
         let output = self.shell(line).output().expect("a shell");
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{line}: {error}");
-        let silent = line.contains(" > ") || line.contains("bash -n");
+        let silent = line.contains(" > ") || line.contains(" -out ") || line.contains("bash -n");
         assert!(silent || !output.stdout.is_empty(), "{line}: printed nothing; {error}");
     }
 
@@ -159,11 +160,14 @@ fn bench() -> String {
 
 /// Replaces a flag's port by 0, or adds the flag.
 fn free_port(words: &mut Vec<String>, flag: &str) {
-    let Some(at) = words.iter().position(|word| word == flag) else {
+    let places: Vec<usize> = (0..words.len()).filter(|&at| words[at] == flag).collect();
+    if places.is_empty() {
         return words.extend([flag.to_string(), "127.0.0.1:0".to_string()]);
-    };
-    let (ip, _) = words[at + 1].split_once(':').expect("an address");
-    words[at + 1] = format!("{ip}:0");
+    }
+    for at in places {
+        let (ip, _) = words[at + 1].rsplit_once(':').expect("an address");
+        words[at + 1] = format!("{ip}:0");
+    }
 }
 
 /// Replaces cores that this machine does not have.

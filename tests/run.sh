@@ -13,6 +13,7 @@ needs=(
     "node --version=nodejs"
     "npm --version=npm"
     "curl --version=curl"
+    "openssl version=openssl"
     "test -e /usr/lib/nginx/modules/ngx_nchan_module.so=nginx libnginx-mod-nchan"
     "chromium-headless-shell --version || chromium --version=chromium-headless-shell"
 )

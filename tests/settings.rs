@@ -98,6 +98,8 @@ fn contradictions_are_refused() {
         ("server.listen", "127.0.0.1:1,[::1]:1,unix:/run/x,127.0.0.1:0", ""),
         ("server.listen", "127.0.0.1:1,wss://127.0.0.1:2", "needs tls.certificate"),
         ("server.listen", "127.0.0.1:1?proxy=v2", "not available"),
+        ("tls.certificate", "/x.pem", "go together"),
+        ("tls.key", "/x.pem", "go together"),
         ("server.cores", "0-64", "more than 64"),
         ("store.data_dir", "/x", "in memory only"),
         ("store.durability", "fsync", "is not available"),

@@ -2,6 +2,7 @@
 //!
 //! Counters and histograms are summed over the shards; gauges carry a `shard` label, since there the spread matters.
 
+use super::CertificateLevels;
 use super::process::Process;
 use crate::metrics::{Counter, Counters, Gauge, Histogram, Histograms, Snapshot};
 use prometheus_client::collector::Collector;
@@ -24,13 +25,23 @@ const BUCKETS: [u64; 17] = [
 struct Scrape {
     answers: Vec<Snapshot>,
     draining: bool,
+    certificate: Option<CertificateLevels>,
     process: Process,
 }
 
 /// The whole page.
-pub(super) fn page(answers: Vec<Snapshot>, draining: bool) -> Result<String, Error> {
+pub(super) fn page(
+    answers: Vec<Snapshot>,
+    draining: bool,
+    certificate: Option<CertificateLevels>,
+) -> Result<String, Error> {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Scrape { answers, draining, process: Process::read() }));
+    registry.register_collector(Box::new(Scrape {
+        answers,
+        draining,
+        certificate,
+        process: Process::read(),
+    }));
     let mut page = String::new();
     text::encode(&mut page, &registry)?;
     Ok(page)
@@ -41,6 +52,7 @@ impl Collector for Scrape {
         self.counters(&mut encoder)?;
         self.gauges(&mut encoder)?;
         self.histograms(&mut encoder)?;
+        self.certificate(&mut encoder)?;
         self.server(&mut encoder)
     }
 }
@@ -92,6 +104,27 @@ impl Scrape {
             encoder
                 .encode_descriptor(histogram.family(), histogram.help(), None, MetricType::Histogram)?
                 .encode_histogram::<NoLabelSet>(total, count, &buckets, None)?;
+        }
+        Ok(())
+    }
+
+    fn certificate(&self, encoder: &mut DescriptorEncoder) -> Result<(), Error> {
+        let Some(CertificateLevels { expires, reloads, failures }) = self.certificate else { return Ok(()) };
+        encoder
+            .encode_descriptor(
+                "longwire_tls_certificate_expires_seconds",
+                "When the certificate expires (seconds since the Unix epoch)",
+                None,
+                MetricType::Gauge,
+            )?
+            .encode_gauge(&expires)?;
+        let help =
+            "Times SIGHUP had the certificate read again, by outcome; after a failure the old one is kept";
+        let mut metric =
+            encoder.encode_descriptor("longwire_tls_reloads", help, None, MetricType::Counter)?;
+        for (outcome, times) in [("done", reloads), ("failed", failures)] {
+            let labels = [("outcome", outcome)];
+            metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&times, None)?;
         }
         Ok(())
     }

@@ -34,6 +34,22 @@ pub trait Shards: Send + Sync + 'static {
 
     /// Whether new clients should go elsewhere.
     fn is_draining(&self) -> bool;
+
+    /// How it stands with the certificate, if there is one.
+    fn certificate(&self) -> Option<CertificateLevels> {
+        None
+    }
+}
+
+/// What is told of the certificate that TLS connections begin with.
+#[derive(Clone, Copy, Debug)]
+pub struct CertificateLevels {
+    /// Until when it is valid (seconds since the Unix epoch).
+    pub expires: u64,
+    /// How often another was read since the start.
+    pub reloads: u64,
+    /// How often that failed, and the old one was kept.
+    pub failures: u64,
 }
 
 /// Serves until its task is dropped.
@@ -68,7 +84,7 @@ async fn ask_all<S: Shards>(shards: &Arc<S>) -> Vec<Snapshot> {
 
 async fn metrics_page<S: Shards>(State(shards): State<Arc<S>>) -> impl IntoResponse {
     let answers = ask_all(&shards).await;
-    match metrics::page(answers, shards.is_draining()) {
+    match metrics::page(answers, shards.is_draining(), shards.certificate()) {
         Ok(page) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], page).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }

@@ -1,5 +1,6 @@
 //! Settings from this process's arguments, environment and file; `checkconfig` and `genconfig`. Knows no server.
 
+use super::tls::Tls;
 use super::{Failure, cores, print, serve};
 use crate::settings::{self, CONFIG_VARIABLE, ROWS, Settings, Sources};
 use clap::ArgMatches;
@@ -34,12 +35,16 @@ pub(super) fn check(given: &ArgMatches) -> Result<(), Failure> {
     let settings = load(given)?;
     settings.check_sign_in().map_err(Failure::failed)?;
     serve::verifier(&settings)?;
+    let tls = Tls::load(&settings)?;
     let cores = cores::resolve(&settings.server_cores)?;
     settings.check_shares(cores.len()).map_err(Failure::failed)?;
     let defaults = Settings::default();
     let mut page = format!("ok: a server would start on core {}\n", cores::list(&cores));
     for row in ROWS.iter().filter(|row| (row.show)(&settings) != (row.show)(&defaults)) {
         let _ = writeln!(page, "  {} = {}", row.key, (row.show)(&settings));
+    }
+    if let Some(warning) = tls.as_ref().and_then(Tls::warning) {
+        let _ = writeln!(page, "warning: {warning}");
     }
     print(&page);
     Ok(())

@@ -1,5 +1,6 @@
 //! The control thread: signals and the operator's HTTP side, on a tokio runtime of its own. Knows no connection.
 
+use super::tls::Tls;
 use crate::admin;
 use crate::shard::Control;
 use std::net::TcpListener;
@@ -18,6 +19,7 @@ const STOPPED_AT_ONCE: i32 = 130;
 pub(super) fn start(
     admin: Option<TcpListener>,
     control: Control,
+    tls: Option<Tls>,
     timeout: Duration,
     spare: Vec<usize>,
 ) -> io::Result<()> {
@@ -28,7 +30,8 @@ pub(super) fn start(
             eprintln!("warning: the control thread could not be kept off the shards' cores");
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        if let Err(error) = runtime.and_then(|runtime| runtime.block_on(run(admin, control, timeout, &ready)))
+        if let Err(error) =
+            runtime.and_then(|runtime| runtime.block_on(run(admin, control, tls, timeout, &ready)))
         {
             // Nobody listens any more once the start succeeded, and nothing fails after that.
             let _ = ready.send(Err(error));
@@ -40,6 +43,7 @@ pub(super) fn start(
 async fn run(
     admin: Option<TcpListener>,
     control: Control,
+    tls: Option<Tls>,
     timeout: Duration,
     ready: &mpsc::Sender<io::Result<()>>,
 ) -> io::Result<()> {
@@ -52,6 +56,9 @@ async fn run(
                 eprintln!("warning: the admin listener ended: {error}");
             }
         });
+    }
+    if let Some(tls) = tls {
+        tls.follow(control.clone()).await?;
     }
     let _ = ready.send(Ok(()));
     stops.next().await;

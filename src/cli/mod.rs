@@ -8,6 +8,7 @@ mod cores;
 mod failure;
 mod serve;
 mod start;
+mod tls;
 mod token;
 mod tune;
 

@@ -1,6 +1,7 @@
 //! Starts a planned server, tells where it is, and waits for its end. Knows no connection.
 
 use super::banner::{self, Facts};
+use super::tls::Tls;
 use super::{Failure, control, cores, print};
 use crate::auth::Verifier;
 use crate::settings::Settings;
@@ -23,16 +24,19 @@ pub(super) fn run(start: Start) -> Result<(), Failure> {
     let spare = cores::spare(&cores);
     let admin = start.admin.map(bind_admin).transpose()?;
     let admin_address = admin.as_ref().and_then(|listener| listener.local_addr().ok());
+    let tls = Tls::load(&settings)?;
     let server = shard::launch(&Plan {
         listen: settings.server_listen.clone(),
         cores: cores.clone(),
         connections: settings.server_connection_limit as usize,
         settings: Arc::clone(&settings),
         verifier: start.verifier,
+        tls: tls.as_ref().map(Tls::acceptor),
         app: start.app,
     })
     .map_err(Failure::failed)?;
-    control::start(admin, server.control(), settings.shutdown_timeout, spare)
+    let warning = tls.as_ref().and_then(Tls::warning);
+    control::start(admin, server.control(), tls, settings.shutdown_timeout, spare)
         .map_err(|error| Failure::failed(format!("control thread: {error}")))?;
     let facts = Facts {
         listens_on: server.listens_on(),
@@ -43,6 +47,9 @@ pub(super) fn run(start: Start) -> Result<(), Failure> {
         app: start.app,
     };
     print(&banner::text(&facts));
+    if let Some(warning) = warning {
+        eprintln!("warning: {warning}");
+    }
     server.join().map_err(Failure::failed)
 }
 

@@ -45,6 +45,10 @@ counters! {
     Shed = "connections_shed" {} "Upgrades answered with 503, to come back later, since too many came at a time";
     Crowded = "connections_crowded" {} "Connections refused because their address has too many";
     HeadTimeouts = "connections_head_timeouts" {} "Connections closed because their request did not come in time";
+    TlsFull = "tls_handshakes" { kind = "full" } "TLS handshakes finished, by kind; resumed ones have cost no signature";
+    TlsResumed = "tls_handshakes" { kind = "resumed" } "TLS handshakes finished, by kind; resumed ones have cost no signature";
+    TlsFailed = "tls_handshakes_failed" {} "Connections that spoke no TLS, or none that is supported, or did not finish its handshake in time";
+    TlsBroken = "tls_broken" {} "Connections whose records were broken after the handshake";
     Refused = "connections_refused" {} "Connections closed because every table was full";
     ClosedNormal = "connections_closed" { code = "1000" } "Connections closed, by code";
     ClosedAway = "connections_closed" { code = "1001" } "Connections closed, by code";
@@ -152,6 +156,7 @@ macro_rules! gauges {
 
 gauges! {
     Connections = "connections_active" {} "Open connections";
+    TlsConnections = "tls_connections_active" {} "Open connections that have begun to speak TLS";
     JsonSessions = "sessions_active" { encoding = "json" } "Signed-in sessions, by encoding";
     ProtoSessions = "sessions_active" { encoding = "proto" } "Signed-in sessions, by encoding";
     Users = "users_known" {} "Users with a session or a membership";

@@ -47,7 +47,7 @@ impl Flags {
     pub const HELD: Self = Self(1 << 7);
     /// It has asked for a page: nothing more is read before all its answers are queued.
     pub const PAGE: Self = Self(1 << 8);
-    /// It came to a listener whose connections are TLS.
+    /// What goes over its socket is TLS.
     pub const TLS: Self = Self(1 << 9);
 
     /// Whether any of `flags` is set.

@@ -14,4 +14,5 @@ pub mod outbox;
 pub mod plane;
 pub mod preflight;
 pub mod ring;
+pub mod tls;
 pub mod utf8;

@@ -4,7 +4,8 @@ use super::ring::{SendBuffer, SendKey, Vectored};
 use crate::frame::{Class, Frame, Topic};
 use crate::ids::ConnId;
 use crate::limits::{
-    COALESCE_MAX, FRAME_COST, OUTBOX_EPHEMERAL_MAX, OUTBOX_FRAMES_MAX, VECTORED_FRAMES, VECTORED_MIN,
+    COALESCE_MAX, FRAME_COST, OUTBOX_EPHEMERAL_MAX, OUTBOX_FRAMES_MAX, SCRATCH_KEPT, VECTORED_FRAMES,
+    VECTORED_MIN,
 };
 use std::collections::VecDeque;
 
@@ -48,7 +49,7 @@ pub struct InFlight {
     pub turn: u32,
 }
 
-/// Send buffers kept for reuse (number, of each kind); a copy may have grown to [`COALESCE_MAX`].
+/// Send buffers kept for reuse (number, of each kind); a copy may have grown to [`SCRATCH_KEPT`].
 const SPARES_MAX: usize = 64;
 
 /// Send buffers whose sends have ended.
@@ -60,11 +61,20 @@ pub struct Spares {
 }
 
 impl Spares {
-    /// Takes a buffer back.
+    /// A buffer to copy into.
+    pub fn copy(&mut self) -> Vec<u8> {
+        self.copied.pop().unwrap_or_default()
+    }
+
+    /// Takes a buffer back, unless it has grown large: a large frame is copied to be encrypted.
     pub fn put(&mut self, buffer: SendBuffer) {
         match buffer {
             SendBuffer::Frame(_) => {}
-            SendBuffer::Copied(bytes) if self.copied.len() < SPARES_MAX => self.copied.push(bytes),
+            SendBuffer::Copied(bytes)
+                if self.copied.len() < SPARES_MAX && bytes.capacity() <= SCRATCH_KEPT =>
+            {
+                self.copied.push(bytes);
+            }
             SendBuffer::Vectored(mut frames) if self.vectored.len() < SPARES_MAX => {
                 frames.clear();
                 self.vectored.push(frames);
@@ -261,6 +271,19 @@ impl Outbox {
         }
         let count = frames.frames() as u32;
         (SendBuffer::Vectored(frames), count)
+    }
+
+    /// As [`Outbox::take`], for who sends something made of the bytes: appends them to `bytes` and tells of how many frames.
+    pub fn take_bytes(&mut self, bytes: &mut Vec<u8>) -> u32 {
+        let mut frames = 0;
+        let start = bytes.len();
+        while (frames == 0 || self.fits_behind(bytes.len() - start))
+            && let Some(next) = self.pop()
+        {
+            bytes.extend_from_slice(next.bytes());
+            frames += 1;
+        }
+        frames
     }
 
     /// Whether the next frame goes into one send with `size` bytes before it.

@@ -37,8 +37,12 @@ impl Settings {
             ),
             (admin_is_own, "server.admin_listen must be another address than server.listen"),
             (
-                !self.server_listen.iter().any(|endpoint| endpoint.tls),
-                "server.listen: wss:// needs tls.certificate and tls.key, which this version does not have; use ws:// behind a proxy that does TLS",
+                self.tls_certificate.is_some() || !self.server_listen.iter().any(|endpoint| endpoint.tls),
+                "server.listen: wss:// needs tls.certificate and tls.key; give both, or use ws:// behind a proxy that does TLS",
+            ),
+            (
+                self.tls_certificate.is_some() == self.tls_key.is_some(),
+                "tls.certificate and tls.key go together: give both, or neither",
             ),
             (
                 !self.server_listen.iter().any(|endpoint| endpoint.proxy),

@@ -119,7 +119,7 @@ macro_rules! settings {
 }
 
 settings! {
-    /// Where clients connect, up to 8 places: `IP:PORT` or `ws://IP:PORT`, `unix:/PATH` for a socket's file. Port 0 takes a free one and the banner names it. `[::]` is IPv6 only; name `0.0.0.0` beside it for both.
+    /// Where clients connect, up to 8 places: `IP:PORT` or `ws://IP:PORT`, `wss://IP:PORT` for TLS, `unix:/PATH` for a socket's file. Port 0 takes a free one and the banner names it. `[::]` is IPv6 only; name `0.0.0.0` beside it for both.
     server_listen: Vec<Endpoint> = "server.listen", "127.0.0.1:9501", flag "listen";
     /// Who may connect to the sockets' files of server.listen: their permissions in octal digits.
     server_unix_mode: FileMode = "server.unix_mode", "0660";
@@ -145,6 +145,11 @@ settings! {
     token_audience: Option<String> = "token.audience", "";
     /// The issuer that a token's `iss` must name; not checked when empty.
     token_issuer: Option<String> = "token.issuer", "";
+
+    /// The certificate that wss:// is served with: a PEM file, the server's own first, then its issuers' (`fullchain.pem`). SIGHUP reads it again.
+    tls_certificate: Option<PathBuf> = "tls.certificate", "", flag "tls-certificate";
+    /// Its private key: a PEM file without a password (`privkey.pem`). SIGHUP reads it again.
+    tls_key: Option<PathBuf> = "tls.key", "", flag "tls-key";
 
     /// How long connections may take to close when the server stops.
     shutdown_timeout: Duration = "shutdown.timeout", "10s", from "0s" to "1h", flag "shutdown-timeout";

@@ -234,6 +234,7 @@ impl Chat {
                 // The asker may have given up.
                 let _ = reply.try_send(snapshot);
             }
+            Ask::SpeakTls(acceptor) => net.speak_tls(acceptor),
         }
     }
 

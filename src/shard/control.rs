@@ -1,11 +1,12 @@
 //! How the control thread speaks to shards: questions through their mailboxes. Knows no shard's state.
 
 use super::mailbox::Address;
-use crate::admin::Shards;
+use crate::admin::{CertificateLevels, Shards};
 use crate::ids::ShardId;
 use crate::metrics::Snapshot;
+use crate::net::tls::Acceptor;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A question or order of the control thread.
@@ -13,6 +14,9 @@ use std::time::Duration;
 pub enum Ask {
     /// Counters and levels, for `/metrics`.
     Snapshot(flume::Sender<Snapshot>),
+    /// What TLS connections begin with from now on. Its loss would leave the shard with an old certificate: it is sent until
+    /// it arrives.
+    SpeakTls(Acceptor),
 }
 
 /// The control thread's handle on all shards.
@@ -20,11 +24,41 @@ pub enum Ask {
 pub struct Control {
     shards: Arc<Vec<Address>>,
     draining: Arc<AtomicBool>,
+    certificate: Arc<Certificate>,
+}
+
+/// How it stands with the certificate, for `/metrics`.
+#[derive(Debug, Default)]
+struct Certificate {
+    expires: AtomicU64,
+    reloads: AtomicU64,
+    failures: AtomicU64,
 }
 
 impl Control {
     pub(super) fn new(shards: Vec<Address>) -> Self {
-        Self { shards: Arc::new(shards), draining: Arc::default() }
+        Self { shards: Arc::new(shards), draining: Arc::default(), certificate: Arc::default() }
+    }
+
+    /// Has a shard begin connections with another certificate; false where its mailbox is full, to be tried again.
+    pub fn speak_tls(&self, shard: ShardId, acceptor: &Acceptor) -> bool {
+        self.shards.get(usize::from(shard.0)).is_some_and(|shard| shard.ask(Ask::SpeakTls(acceptor.clone())))
+    }
+
+    /// Counts a reload: all shards begin connections with a certificate that expires then (seconds since the Unix epoch).
+    pub fn certificate_changed(&self, expires: u64) {
+        self.certificate.reloads.fetch_add(1, Ordering::Relaxed);
+        self.certificate_expires(expires);
+    }
+
+    /// Notes until when the certificate is valid.
+    pub fn certificate_expires(&self, at: u64) {
+        self.certificate.expires.store(at, Ordering::Relaxed);
+    }
+
+    /// Counts a reload that failed: the shards go on with what they have.
+    pub fn certificate_failed(&self) {
+        self.certificate.failures.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Tells all shards to go down within `timeout`.
@@ -51,5 +85,14 @@ impl Shards for Control {
 
     fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
+    }
+
+    fn certificate(&self) -> Option<CertificateLevels> {
+        let expires = self.certificate.expires.load(Ordering::Relaxed);
+        (expires > 0).then(|| CertificateLevels {
+            expires,
+            reloads: self.certificate.reloads.load(Ordering::Relaxed),
+            failures: self.certificate.failures.load(Ordering::Relaxed),
+        })
     }
 }

@@ -68,6 +68,7 @@ impl App for Echo {
                     // The asker may have given up.
                     let _ = reply.try_send(snapshot);
                 }
+                Batch::Ask(Ask::SpeakTls(acceptor)) => net.speak_tls(acceptor),
                 // Echo shards have nothing to say to each other.
                 Batch::Mails(..) => {}
             }

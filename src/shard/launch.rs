@@ -28,6 +28,7 @@ use crate::net::listen::{Listener, LockError, PlaceLock, bind_locked};
 use crate::net::plane::{Plane, PlaneConfig};
 use crate::net::preflight;
 use crate::net::ring::{Ring, RingAddress};
+use crate::net::tls::Acceptor;
 use crate::route::Router;
 use crate::settings::Settings;
 use crate::view::memory::MemoryView;
@@ -61,6 +62,8 @@ pub struct Plan {
     pub settings: Arc<Settings>,
     /// Checks tokens; `None` takes none.
     pub verifier: Option<Arc<Verifier>>,
+    /// What TLS connections begin with; none where no listener is `wss`.
+    pub tls: Option<Acceptor>,
     /// What to run.
     pub app: AppKind,
 }
@@ -320,6 +323,9 @@ impl Seed {
             .map(|_| Ring::new(self.capacity.slots_per_ring, buffers, bell))
             .collect::<io::Result<Vec<_>>>()?;
         let mut plane = Plane::new(plane_config(&self.plan, self.crowd.clone()), rings);
+        if let Some(acceptor) = &self.plan.tls {
+            plane.speak_tls(acceptor.clone());
+        }
         plane.nap_by(self.mailbox.bell().nap_fd()?);
         Ok(plane)
     }

@@ -5,6 +5,7 @@ pub mod desk;
 pub mod proto;
 pub mod raw;
 pub mod slow;
+pub mod tls;
 
 use longwire::admin::Shards;
 use longwire::auth::Verifier;
@@ -49,6 +50,7 @@ pub fn plan(app: AppKind, shards: usize, settings: &[(&str, &str)]) -> Plan {
         connections: 4000,
         settings: Arc::new(Settings::with(settings.iter().copied()).expect("settings of a test")),
         verifier: None,
+        tls: None,
         app,
     }
 }

@@ -85,18 +85,13 @@ pub fn auth(user: &str) -> Vec<u8> {
 }
 
 /// A connection and what was read of it beyond the last frame.
-pub struct Raw {
+pub struct Raw<S = TcpStream> {
     /// The connection.
-    pub stream: TcpStream,
+    pub stream: S,
     unread: Vec<u8>,
 }
 
 impl Raw {
-    /// A connection on which nothing was said yet.
-    pub fn over(stream: TcpStream) -> Self {
-        Self { stream, unread: Vec::new() }
-    }
-
     /// An upgraded connection.
     pub fn upgraded(server: &TestServer) -> Self {
         let mut raw = Self::over(server.tcp());
@@ -110,8 +105,20 @@ impl Raw {
         Self::sign_in_over(server.tcp(), user)
     }
 
+    /// A user signed in by name on a connection that agreed on permessage-deflate, offered in these words.
+    pub fn sign_in_deflating(server: &TestServer, user: &str, offer: &str) -> Self {
+        Self::sign_in_deflating_over(server.tcp(), user, offer)
+    }
+}
+
+impl<S: Read + Write> Raw<S> {
+    /// A connection on which nothing was said yet.
+    pub fn over(stream: S) -> Self {
+        Self { stream, unread: Vec::new() }
+    }
+
     /// A user signed in by name over a connection of the test's own.
-    pub fn sign_in_over(stream: TcpStream, user: &str) -> Self {
+    pub fn sign_in_over(stream: S, user: &str) -> Self {
         let mut raw = Self::over(stream);
         raw.write(UPGRADE.as_bytes());
         raw.expect_upgrade();
@@ -120,9 +127,9 @@ impl Raw {
         raw
     }
 
-    /// A user signed in by name on a connection that agreed on permessage-deflate, offered in these words.
-    pub fn sign_in_deflating(server: &TestServer, user: &str, offer: &str) -> Self {
-        let mut raw = Self::over(server.tcp());
+    /// As [`Raw::sign_in_deflating`], over a connection of the test's own.
+    pub fn sign_in_deflating_over(stream: S, user: &str, offer: &str) -> Self {
+        let mut raw = Self::over(stream);
         raw.write(upgrade_with_extensions(offer).as_bytes());
         let head = raw.expect_head();
         assert!(head.contains("\r\nsec-websocket-extensions: permessage-deflate; "), "{head}");

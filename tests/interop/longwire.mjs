@@ -14,14 +14,15 @@ export class Server {
     const ended = once(child, 'exit').then(([code]) => {
       throw new Error(`the server ended with ${code}`);
     });
-    const server = new Server(child, await Promise.race([banner(lines), ended]));
+    const server = new Server(child, ...(await Promise.race([banner(lines), ended])));
     ended.catch(() => {});
     return server;
   }
 
-  constructor(child, url) {
+  constructor(child, url, secure) {
     this.child = child;
     this.url = url;
+    this.secure = secure;
   }
 
   async stop() {
@@ -35,9 +36,11 @@ export class Server {
 // Lines after the one looked for go on being read, so that the server never waits for a full pipe.
 function banner(lines) {
   return new Promise((found) => {
+    const urls = { ws: undefined, wss: undefined };
     lines.on('line', (line) => {
-      const url = line.match(/\bws:\/\/[^\s/]+:\d+/);
-      if (url) found(`${url[0]}/`);
+      const url = line.match(/\b(wss?):\/\/[^\s/]+:\d+/);
+      if (url) urls[url[1]] ??= `${url[0]}/`;
+      if (/\bhttp:\/\//.test(line)) found([urls.ws, urls.wss]);
     });
   });
 }

@@ -30,7 +30,7 @@ def cores():
 
 
 class Server:
-    """`longwire serve` on free ports; `url` and `admin` are what its banner says."""
+    """`longwire serve` on free ports; `url`, `secure` and `admin` are what its banner says."""
 
     def __init__(self, *arguments, dev=True):
         command = [BINARY, "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--cores", cores()]
@@ -51,13 +51,15 @@ class Server:
         self.lines.put(None)
 
     def _await_banner(self):
-        banner, self.url, self.admin = "", None, None
+        banner, self.url, self.secure, self.admin = "", None, None, None
         while not (self.url and self.admin):
             line = self.lines.get(timeout=PATIENCE)
             assert line is not None, f"the server ended with {self.process.wait()} after:\n{banner}"
             banner += line
             if found := re.search(r"\bws://[^\s/]+:\d+", line):
                 self.url = found[0] + "/"
+            if found := re.search(r"\bwss://[^\s/]+:\d+", line):
+                self.secure = found[0] + "/"
             if found := re.search(r"\bhttp://[^\s/]+:\d+", line):
                 self.admin = found[0]
 

@@ -14,6 +14,8 @@ pub(super) enum Refusal {
     Malformed,
     /// HTTP/1.0.
     HttpVersion,
+    /// Plain HTTP where TLS is spoken.
+    Plain,
     /// `Host` is missing.
     Host,
     /// Not a (valid) WebSocket upgrade.
@@ -54,7 +56,7 @@ impl Refusal {
     fn status(self) -> u16 {
         match self {
             Self::Greeting => 200,
-            Self::Malformed | Self::HttpVersion | Self::Host | Self::Upgrade => 400,
+            Self::Malformed | Self::HttpVersion | Self::Plain | Self::Host | Self::Upgrade => 400,
             Self::Origin | Self::NotLoopback => 403,
             Self::Path => 404,
             Self::Method => 405,
@@ -85,7 +87,8 @@ impl Refusal {
     fn body(self) -> &'static str {
         match self {
             Self::Greeting => GREETING,
-            Self::Malformed => "This is not a valid HTTP/1.1 request. (Plain ws:// and http:// only.)\n",
+            Self::Malformed => "This is not a valid HTTP/1.1 request.\n",
+            Self::Plain => "This address speaks TLS: connect with wss:// (or https://).\n",
             Self::HttpVersion => "HTTP/1.1 is required.\n",
             Self::Host => "A Host header is required.\n",
             Self::Upgrade => {

@@ -102,6 +102,11 @@ pub fn crowded(seconds: u64) -> Vec<u8> {
     Refusal::Crowded(seconds).response()
 }
 
+/// The answer to plain HTTP where TLS is spoken.
+pub fn not_encrypted() -> Vec<u8> {
+    Refusal::Plain.response()
+}
+
 /// The answer to a request that did not come in time.
 pub fn timeout() -> Vec<u8> {
     Refusal::Timeout.response()

@@ -66,13 +66,16 @@ impl Plane {
                 let answer = code.map_or_else(frame::empty_close_frame, |code| frame::close_frame(code, ""));
                 self.begin_close(id, &answer);
             }
-            State::Closing if conn.outbox.is_none() => self.drop_connection(id),
+            State::Closing if conn.outbox.is_none() => self.close_drained(id),
             _ => {}
         }
     }
 
     /// Everything for a closing connection is sent: the peer that closed too is done, others get the end of our stream.
     pub(super) fn close_drained(&mut self, id: ConnId) {
+        if self.says_goodbye(id) {
+            return;
+        }
         let Some(conn) = self.conns.get_mut(id.into()) else { return };
         if conn.flags.has(Flags::PEER_CLOSED) {
             self.drop_connection(id);
@@ -145,6 +148,7 @@ impl Plane {
         if waits_to_move {
             self.moves.remove(&id);
         }
+        self.forget_stream(id);
         if !shutting {
             self.close_slot(id);
             self.release(id);

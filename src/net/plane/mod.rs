@@ -4,6 +4,7 @@
 
 mod accepting;
 mod closing;
+mod encrypting;
 mod moving;
 mod napping;
 mod pacing;
@@ -147,6 +148,7 @@ pub struct Plane {
     deflater: Deflater,
     /// Made for the first compressed message; elsewhere while one is read.
     inflater: Option<Box<Inflater>>,
+    encrypted: encrypting::Encrypted,
     /// What happened, for `/metrics`.
     pub counters: Counters,
     /// How long things took, for `/metrics`.
@@ -166,6 +168,7 @@ impl Plane {
             heads_seen: 0,
             deflater: Deflater::new(config.deflate),
             inflater: None,
+            encrypted: encrypting::Encrypted::default(),
             config,
             rings,
             conns: Slab::default(),
@@ -219,6 +222,7 @@ impl Plane {
     pub fn gauges(&self, gauges: &mut Gauges) {
         let over_rings = |what: fn(&Ring) -> u64| self.rings.iter().map(what).sum();
         gauges.set(Gauge::Connections, self.len() as u64);
+        gauges.set(Gauge::TlsConnections, self.encrypted.len() as u64);
         gauges.set(Gauge::OutboxBytes, self.queued_bytes as u64);
         gauges.set(Gauge::SendingBytes, self.sending_bytes as u64);
         gauges.set(Gauge::AssemblyBytes, self.assembly as u64);

@@ -9,6 +9,7 @@ use crate::net::conn::{Dialect, Early};
 use crate::net::crowd::Place;
 use crate::net::inbound::Inbound;
 use crate::net::ring::{Completion, Op, RingAddress, Token};
+use crate::net::tls::Stream;
 use crate::wire::CloseCode;
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ pub struct Parcel {
     inbound: Inbound,
     early: Early,
     unsent: Vec<Frame>,
+    stream: Option<Box<Stream>>,
 }
 
 /// A move under way: the targets not tried yet, and what was queued before it.
@@ -103,6 +105,7 @@ impl Plane {
             inbound: std::mem::take(&mut conn.inbound),
             early: conn.early.take(),
             unsent: std::mem::take(&mut moving.unsent),
+            stream: self.encrypted.take_out(id),
         };
         self.moves.remove(&id);
         self.counters.count(Counter::HandedOver);
@@ -120,11 +123,16 @@ impl Plane {
         conn.debt = parcel.debt;
         conn.inbound = parcel.inbound;
         conn.early = parcel.early;
+        if parcel.stream.is_some() {
+            conn.flags.set(Flags::TLS);
+        }
         let id = self.conns.insert(conn).into();
+        self.encrypted.take_in(id, parcel.stream);
         if let Some(place) = parcel.place {
             self.places.insert(id, place);
         }
         parcel.unsent.iter().for_each(|frame| self.send_regardless(id, frame));
+        self.send_pending(id);
         id
     }
 
@@ -137,6 +145,7 @@ impl Plane {
 
 impl Parcel {
     fn held_bytes(&self) -> usize {
-        self.inbound.held_bytes() + self.early.as_ref().map_or(0, |early| early.len())
+        let early = self.early.as_ref().map_or(0, |early| early.len());
+        self.inbound.held_bytes() + early + self.stream.as_ref().map_or(0, |stream| stream.held_bytes())
     }
 }

@@ -127,7 +127,11 @@ impl Plane {
         }
         if let Some(mut buffer) = buffer {
             self.counters.add(Counter::BytesReceived, buffer.len() as u64);
-            self.feed(handler, id, &mut buffer);
+            if self.conn(id).is_some_and(|conn| conn.flags.has(Flags::TLS)) {
+                self.feed_encrypted(handler, id, &mut buffer);
+            } else {
+                self.feed(handler, id, &mut buffer);
+            }
             self.rings[usize::from(ring)].give_back(buffer);
         }
         if dry {

@@ -179,7 +179,13 @@ impl Plane {
         }
         let outbox = &mut self.outboxes[number.get() as usize - 1];
         let before = outbox.bytes();
-        let Some((buffer, frames)) = outbox.take(&mut self.spares) else {
+        let taken = if conn.flags.has(Flags::TLS) {
+            let ends = conn.state == State::Lingering || conn.flags.has(Flags::PEER_CLOSED);
+            self.encrypted.take(id, outbox, ends, self.spares.copy())
+        } else {
+            outbox.take(&mut self.spares)
+        };
+        let Some((buffer, frames)) = taken else {
             // What was queued has been dropped since.
             conn.outbox = None;
             self.drop_outbox(Some(number));

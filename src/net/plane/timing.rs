@@ -94,6 +94,10 @@ impl Plane {
     fn expire_head(&mut self, id: ConnId) {
         if self.conn(id).is_some_and(|conn| conn.state == State::Head) {
             self.counters.count(Counter::HeadTimeouts);
+            if self.is_handshaking(id) {
+                self.counters.count(Counter::TlsFailed);
+                return self.lost(id);
+            }
             self.answer_http(id, &http::timeout());
         }
     }

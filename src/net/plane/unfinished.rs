@@ -1,7 +1,7 @@
 //! What the connections of a shard may hold together of input that is not whole yet: past it those for whom it has taken
 //! longest give way, and whoever has not signed in before the others. Knows no frame.
 
-use super::{Conn, Plane, State};
+use super::{Conn, Flags, Plane, State};
 use crate::ids::ConnId;
 use crate::limits::{ASSEMBLY_BYTES_PER_SHARD, RELIEF_PERCENT};
 use crate::meter::TICK_MS;
@@ -31,7 +31,7 @@ impl Plane {
         for index in 0..self.conns.high_water() {
             let Some((key, conn)) = self.conns.at(index) else { continue };
             let id = ConnId::from(key);
-            if conn.holds_input() && id != except {
+            if (conn.holds_input() || self.encrypted.holds_input(id)) && id != except {
                 let age = now.wrapping_sub(conn.waits_since());
                 holders.push((conn.state != State::Live, age, id));
             }
@@ -42,6 +42,10 @@ impl Plane {
                 return;
             }
             match self.conn(id).map(|conn| conn.state) {
+                // On its way to another shard: what it holds goes along.
+                _ if self.conn(id).is_some_and(|conn| conn.flags.has(Flags::MOVE)) => {}
+                // What is held of a record would stay until its sender has read what it is told.
+                _ if self.encrypted.holds_input(id) => self.lost(id),
                 Some(State::Open | State::Live | State::Moving) => {
                     self.counters.count(Counter::Unfinished);
                     self.close(id, CloseCode::TooMany, TAKES_TOO_LONG);

@@ -99,7 +99,7 @@ impl Chat {
                     self.sign_in(net, conn, *pending);
                 } else {
                     self.lobby.keep(conn, pending);
-                    net.hand_over(conn, Arc::clone(&self.shards[usize::from(home.0)]));
+                    net.hand_over(conn, home, Arc::clone(&self.shards[usize::from(home.0)]));
                 }
             }
             Entry::Bad(reason) => net.close(conn, CloseCode::BadToken, &reason),
@@ -221,6 +221,7 @@ impl Chat {
                 self.sign_in(net, conn, pending);
                 net.start_reading(self, conn);
             }
+            Envelope::Stray(parcel) => net.discard(&parcel),
         }
     }
 
@@ -269,12 +270,15 @@ impl Chat {
                 let session = self.session(tag);
                 self.rules.expiry(session, self.now, &mut World { net, io: &mut self.io });
             }
-            Notice::Moved(conn, parcel) => {
-                if let Some(pending) = self.lobby.take(conn) {
-                    let home = self.router.home_of_user(&pending.claims.user);
-                    let arrival = Box::new(Arrival { parcel, pending: *pending });
-                    self.io.mailroom.post(home, Envelope::Arrival(arrival), &mut net.counters);
-                }
+            Notice::Moved(conn, home, parcel) => {
+                let mail = match self.lobby.take(conn) {
+                    Some(pending) => Envelope::Arrival(Box::new(Arrival { parcel, pending: *pending })),
+                    None => Envelope::Stray(Box::new(parcel)),
+                };
+                self.io.mailroom.post(home, mail, &mut net.counters);
+            }
+            Notice::Stray(home, parcel) => {
+                self.io.mailroom.post(home, Envelope::Stray(Box::new(parcel)), &mut net.counters);
             }
             Notice::NotMoved(conn) => {
                 self.lobby.take(conn);

@@ -31,13 +31,15 @@ pub enum Envelope {
     Chat(Mail),
     /// A hand-over; see [`Arrival`].
     Arrival(Box<Arrival>),
+    /// A descriptor of a connection that has ended. Never dropped: its loss would cost the receiver a slot for ever.
+    Stray(Box<Parcel>),
 }
 
 impl Envelope {
     fn class(&self) -> MailClass {
         match self {
             Self::Chat(mail) => mail.class(),
-            Self::Arrival(_) => MailClass::Kept,
+            Self::Arrival(_) | Self::Stray(_) => MailClass::Kept,
         }
     }
 }

@@ -118,7 +118,18 @@ impl Plane {
         if plain.capacity() <= SCRATCH_KEPT {
             self.encrypted.received = plain;
         }
-        match outcome.end {
+        if outcome.end.is_some() {
+            self.end_stream(id);
+        }
+    }
+
+    /// Ends a connection of which nothing more can be decrypted. Where its descriptor is on the way to another shard, that
+    /// shard does it: here it could not be told any more that the descriptor has nobody.
+    pub(super) fn end_stream(&mut self, id: ConnId) {
+        if self.conn(id).is_none_or(|conn| conn.flags.has(Flags::MOVE) || conn.state == State::Gone) {
+            return;
+        }
+        match self.encrypted.streams.get(&id).and_then(|stream| stream.ended()) {
             None => {}
             Some(End::Closed) => self.heard_the_end(id),
             Some(End::Broken) => self.broken(id),

@@ -26,7 +26,7 @@ use super::inbound::Limits;
 use super::outbox::{Outbox, Spares};
 use super::ring::{Completion, Op, Ring, RingAddress};
 use crate::frame::Frame;
-use crate::ids::ConnId;
+use crate::ids::{ConnId, ShardId};
 use crate::limits::{ANSWER_COST, COMMANDS_IN_FLIGHT};
 use crate::meter::Rate;
 use crate::metrics::{Counter, Counters, Gauge, Gauges, Histograms};
@@ -73,7 +73,9 @@ pub enum Notice {
     /// Once per heartbeat for each live connection.
     Heartbeat(u64),
     /// A descriptor has arrived at its new shard: mail what goes with it.
-    Moved(ConnId, Parcel),
+    Moved(ConnId, ShardId, Parcel),
+    /// One has arrived there whose connection has ended meanwhile: mail it to be [discarded](Plane::discard).
+    Stray(ShardId, Parcel),
     /// A connection that should move found no room there; it is being closed.
     NotMoved(ConnId),
 }

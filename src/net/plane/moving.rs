@@ -2,7 +2,7 @@
 
 use super::{Conn, Flags, Handler, Notice, Plane, State};
 use crate::frame::Frame;
-use crate::ids::ConnId;
+use crate::ids::{ConnId, ShardId};
 use crate::meter::Debt;
 use crate::metrics::Counter;
 use crate::net::conn::{Dialect, Early};
@@ -30,22 +30,23 @@ pub struct Parcel {
 /// A move under way: the targets not tried yet, and what was queued before it.
 #[derive(Debug)]
 pub(super) struct Move {
+    to: ShardId,
     targets: Arc<[RingAddress]>,
     tried: usize,
     unsent: Vec<Frame>,
 }
 
 impl Plane {
-    /// Moves a connection that nobody signed in on yet to one of `targets`. What is queued for it goes along, the 101 of a request
+    /// Moves a connection that nobody signed in on yet to one of `targets`, the rings of shard `to`. What is queued for it goes along, the 101 of a request
     /// with a token in it for one, and leaves in one send with what its new shard has to say; what is being sent is waited for.
-    pub fn hand_over(&mut self, id: ConnId, targets: Arc<[RingAddress]>) {
+    pub fn hand_over(&mut self, id: ConnId, to: ShardId, targets: Arc<[RingAddress]>) {
         let Some(conn) = self.conns.get_mut(id.into()) else { return };
         if conn.state != State::Open {
             return;
         }
         conn.state = State::Moving;
         let unsent = self.take_unsent(id);
-        self.moves.insert(id, Move { targets, tried: 0, unsent });
+        self.moves.insert(id, Move { to, targets, tried: 0, unsent });
         if self.conn(id).is_some_and(|conn| conn.outbox.is_none()) {
             self.start_move(id);
         }
@@ -79,6 +80,7 @@ impl Plane {
         self.counters.count(Counter::HandOverFailed);
         self.notices.push(Notice::NotMoved(id));
         self.close(id, CloseCode::Draining, "retryAfter=1000");
+        self.end_stream(id);
     }
 
     /// The descriptor has arrived, or found no slot: with ENFILE we still own the socket.
@@ -87,7 +89,7 @@ impl Plane {
         let Some(conn) = self.conns.get_mut(id.into()) else { return };
         conn.flags.clear(Flags::MOVE);
         let Some(moving) = self.moves.get_mut(&id) else { return self.release(id) };
-        let target = moving.tried - 1;
+        let (to, target) = (moving.to, moving.tried - 1);
         let Ok(slot) = u32::try_from(completion.result) else {
             moving.targets[target].release();
             if conn.state == State::Gone {
@@ -108,10 +110,15 @@ impl Plane {
             stream: self.encrypted.take_out(id),
         };
         self.moves.remove(&id);
+        if conn.state == State::Gone {
+            // Nobody waits for it there, and the descriptor is to be closed there all the same.
+            self.notices.push(Notice::Stray(to, parcel));
+            return self.release(id);
+        }
         self.counters.count(Counter::HandedOver);
         let held = parcel.held_bytes();
         self.assembly = self.assembly.saturating_sub(held);
-        self.notices.push(Notice::Moved(id, parcel));
+        self.notices.push(Notice::Moved(id, to, parcel));
         self.drop_connection(id);
     }
 
@@ -136,9 +143,16 @@ impl Plane {
         id
     }
 
+    /// Closes a descriptor that was moved here, of a connection that has ended meanwhile.
+    pub fn discard(&mut self, parcel: &Parcel) {
+        self.rings[usize::from(parcel.ring)].close(parcel.slot, []);
+        self.resume_accepting();
+    }
+
     /// Reads what came along with a moved connection, then what arrives.
     pub fn start_reading<H: Handler>(&mut self, handler: &mut H, id: ConnId) {
         self.feed_early(handler, id);
+        self.end_stream(id);
         self.want_receive(id);
     }
 }

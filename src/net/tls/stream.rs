@@ -27,7 +27,7 @@ pub enum Handshake {
 }
 
 /// Why nothing more is to be read.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum End {
     /// The peer said that it sends nothing more.
     Closed,
@@ -51,8 +51,8 @@ pub struct Stream {
     carried: Vec<u8>,
     /// To be sent before what is encrypted next: parts of a handshake, a ticket, an alert.
     pending: Vec<u8>,
-    /// Nothing more is read.
-    ended: bool,
+    /// Nothing more is read, and why.
+    ended: Option<End>,
     /// Nothing more is written but the alert: rustls may not be asked again.
     broken: bool,
 }
@@ -64,7 +64,7 @@ impl Stream {
     /// What rustls says to its settings.
     pub fn new(acceptor: &Acceptor) -> Result<Self, rustls::Error> {
         let tls = UnbufferedServerConnection::new(acceptor.0.clone())?;
-        Ok(Self { tls, carried: Vec::new(), pending: Vec::new(), ended: false, broken: false })
+        Ok(Self { tls, carried: Vec::new(), pending: Vec::new(), ended: None, broken: false })
     }
 
     /// Whether the handshake is not finished.
@@ -77,6 +77,11 @@ impl Stream {
         self.carried.capacity()
     }
 
+    /// Why nothing more is read of it, if so.
+    pub fn ended(&self) -> Option<End> {
+        self.ended
+    }
+
     /// Whether something is to be sent even if nothing is written.
     pub fn has_pending(&self) -> bool {
         !self.pending.is_empty()
@@ -85,7 +90,7 @@ impl Stream {
     /// Reads what was received, in place; its plaintext is appended to `plain`.
     pub fn read(&mut self, received: &mut [u8], plain: &mut Vec<u8>) -> Outcome {
         let mut outcome = Outcome::default();
-        if self.ended {
+        if self.ended.is_some() {
             return outcome;
         }
         let was_handshaking = self.is_handshaking();
@@ -109,7 +114,7 @@ impl Stream {
             outcome.handshake = Some(if resumed { Handshake::Resumed } else { Handshake::Full });
         }
         if outcome.end.is_some() {
-            self.ended = true;
+            self.ended = outcome.end;
             self.broken = outcome.end == Some(End::Broken);
             self.carried = Vec::new();
         }

@@ -1,8 +1,9 @@
 //! Servers that speak TLS, with certificates made for the test, and rustls's clients.
 
 use super::{PATIENCE, TestServer, plan};
-use longwire::net::tls::{Certificates, Identity};
+use longwire::net::tls::{Acceptor, Certificates, Identity, Tickets};
 use longwire::shard::{AppKind, Plan};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
 use std::cell::Cell;
@@ -118,13 +119,26 @@ impl TlsServer {
         Self::start(AppKind::Echo, 1, settings)
     }
 
+    /// A chat server in dev mode with these ciphers.
+    pub fn chat_with(ciphers: CryptoProvider, shards: usize) -> Self {
+        let made = Made::new();
+        let certificates = made.certificates();
+        let tickets = Tickets::new().expect("randomness");
+        let acceptor = Acceptor::with_ciphers(&made.identity(), &tickets, ciphers).expect("good ciphers");
+        let plan = plan(AppKind::Chat, shards, &[("server.dev", "true")]);
+        Self { server: Self::launch(plan, acceptor), made, certificates }
+    }
+
     fn start(app: AppKind, shards: usize, settings: &[(&str, &str)]) -> Self {
         let made = Made::new();
         let certificates = made.certificates();
         let (_, acceptor) = certificates.load().expect("a good certificate");
+        Self { server: Self::launch(plan(app, shards, settings), acceptor), made, certificates }
+    }
+
+    fn launch(plan: Plan, acceptor: Acceptor) -> TestServer {
         let listen = ["wss://127.0.0.1:0", "127.0.0.1:0"].map(|text| text.parse().expect("an address"));
-        let plan = Plan { listen: listen.into(), tls: Some(acceptor), ..plan(app, shards, settings) };
-        Self { server: TestServer::launch(&plan), made, certificates }
+        TestServer::launch(&Plan { listen: listen.into(), tls: Some(acceptor), ..plan })
     }
 
     fn address(&self, number: usize) -> SocketAddr {

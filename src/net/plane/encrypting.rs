@@ -33,6 +33,11 @@ impl Encrypted {
         self.streams.get(&id).is_some_and(|stream| stream.held_bytes() > 0)
     }
 
+    /// Whether TLS itself has something to say.
+    pub(super) fn has_pending(&self, id: ConnId) -> bool {
+        self.streams.get(&id).is_some_and(|stream| stream.has_pending())
+    }
+
     /// Takes a connection's part that is moved.
     pub(super) fn take_out(&mut self, id: ConnId) -> Option<Box<Stream>> {
         self.streams.remove(&id)
@@ -43,22 +48,24 @@ impl Encrypted {
         self.streams.extend(stream.map(|stream| (id, stream)));
     }
 
-    /// Takes what one send may carry, as records; several frames share one. Where the direction `ends` with what is queued,
-    /// its end is said in the same send.
+    /// Takes what one send may carry, as records, if there is anything to say; several frames share one. Where the direction
+    /// `ends` with what is queued, its end is said in the same send. False with it if no frame can be said any more: what was
+    /// queued is gone then, and what TLS says of that is in the send.
     pub(super) fn take(
         &mut self,
         id: ConnId,
         outbox: &mut Outbox,
         ends: bool,
         mut records: Vec<u8>,
-    ) -> Option<(SendBuffer, u32)> {
-        let stream = self.streams.get_mut(&id)?;
+    ) -> (Option<(SendBuffer, u32)>, bool) {
+        let Some(stream) = self.streams.get_mut(&id) else { return (None, true) };
         records.clear();
         self.gathered.clear();
-        let frames = outbox.take_bytes(&mut self.gathered);
-        if !stream.write(&self.gathered, &mut records) {
-            // It can say nothing more; what it says of that is pending.
+        let mut frames = outbox.take_bytes(&mut self.gathered);
+        let goes_on = stream.write(&self.gathered, &mut records);
+        if !goes_on {
             outbox.clear();
+            frames = 0;
         }
         if self.gathered.capacity() > SCRATCH_KEPT {
             self.gathered = Vec::new();
@@ -67,7 +74,7 @@ impl Encrypted {
             stream.close();
             stream.take_pending(&mut records);
         }
-        (!records.is_empty()).then_some((SendBuffer::Copied(records), frames))
+        ((!records.is_empty()).then_some((SendBuffer::Copied(records), frames)), goes_on)
     }
 }
 
@@ -179,6 +186,19 @@ impl Plane {
     fn broken(&mut self, id: ConnId) {
         let handshaking = self.is_handshaking(id);
         self.counters.count(if handshaking { Counter::TlsFailed } else { Counter::TlsBroken });
+        self.cut_off(id);
+    }
+
+    /// Nothing more could be encrypted for the peer, whose key is worn out. One that closes is told no more, and has its time.
+    pub(super) fn fell_silent(&mut self, id: ConnId) {
+        let Some(conn) = self.conn(id) else { return };
+        if conn.outbox.is_none() || !matches!(conn.state, State::Closing | State::Lingering) {
+            self.cut_off(id);
+        }
+    }
+
+    /// No frame goes to or comes from the peer any more; what TLS says of that is sent, then the connection ends.
+    fn cut_off(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id.into()) else { return };
         let (state, speaks) = (conn.state, conn.outbox.is_some());
         if !speaks || matches!(state, State::Closing | State::Lingering | State::Gone) {
@@ -213,7 +233,7 @@ impl Plane {
 
     /// Sees to it that what TLS itself has to say is sent; true if there is any.
     pub(super) fn send_pending(&mut self, id: ConnId) -> bool {
-        if !self.encrypted.streams.get(&id).is_some_and(|stream| stream.has_pending()) {
+        if !self.encrypted.has_pending(id) {
             return false;
         }
         self.outbox_of(id);

@@ -162,11 +162,17 @@ impl Plane {
 
     /// Starts the sends of all connections that have something queued and nothing in flight: last part of a turn.
     pub fn flush(&mut self) {
-        let mut dirty = std::mem::take(&mut self.dirty);
-        for id in dirty.drain(..) {
-            self.start_send(id);
+        // Who finds nothing to send may have to say goodbye, and does so in this turn: nothing else would wake it.
+        while !self.dirty.is_empty() {
+            let mut dirty = std::mem::take(&mut self.dirty);
+            for id in dirty.drain(..) {
+                self.start_send(id);
+            }
+            if self.dirty.is_empty() {
+                self.dirty = dirty;
+                break;
+            }
         }
-        self.dirty = dirty;
         self.deflater.rest();
     }
 
@@ -179,19 +185,19 @@ impl Plane {
         }
         let outbox = &mut self.outboxes[number.get() as usize - 1];
         let before = outbox.bytes();
-        let taken = if conn.flags.has(Flags::TLS) {
+        let (taken, goes_on) = if conn.flags.has(Flags::TLS) {
             let ends = conn.state == State::Lingering || conn.flags.has(Flags::PEER_CLOSED);
             self.encrypted.take(id, outbox, ends, self.spares.copy())
         } else {
-            outbox.take(&mut self.spares)
+            (outbox.take(&mut self.spares), true)
         };
+        self.queued_bytes -= before - outbox.bytes();
         let Some((buffer, frames)) = taken else {
             // What was queued has been dropped since.
             conn.outbox = None;
             self.drop_outbox(Some(number));
-            return self.drained(id);
+            return if goes_on { self.drained(id) } else { self.fell_silent(id) };
         };
-        self.queued_bytes -= before - outbox.bytes();
         let (memory, turn) = (buffer.memory(), self.turn);
         self.sending_bytes += memory;
         self.queued_ever += memory as u64;
@@ -199,6 +205,9 @@ impl Plane {
         let key = self.rings[usize::from(conn.ring)].send(conn.slot, buffer, 0, Token::new(Op::Send, id));
         outbox.in_flight = Some(InFlight { key, offset: 0, frames, memory, turn });
         self.counters.count(Counter::Sends);
+        if !goes_on {
+            self.fell_silent(id);
+        }
     }
 
     /// Handles a send's end: the rest of a short one, the next frames, or what waited for the last byte.
@@ -232,7 +241,9 @@ impl Plane {
         }
         self.counters.add(Counter::FramesSent, u64::from(flight.frames));
         self.spares.put(buffer);
-        if outbox.is_drained() {
+        // What TLS had to say while this was on its way does not wait for the next frame.
+        let says_more = conn.flags.has(Flags::TLS) && self.encrypted.has_pending(id);
+        if outbox.is_drained() && !says_more {
             conn.outbox = None;
             self.drop_outbox(number);
             self.drained(id);

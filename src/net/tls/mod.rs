@@ -10,6 +10,7 @@ pub use certificates::Certificates;
 pub use identity::{Identity, IdentityError};
 pub use stream::{End, Handshake, Outcome, Stream};
 
+use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::{Ticketer, default_provider};
 use rustls::server::{NoServerSessionStorage, ProducesTickets, ServerConfig};
 use rustls::sign::SingleCertAndKey;
@@ -41,7 +42,19 @@ impl Acceptor {
     /// # Errors
     /// When rustls lacks a cipher for these versions.
     pub fn new(identity: &Identity, tickets: &Tickets) -> Result<Self, rustls::Error> {
-        let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        Self::with_ciphers(identity, tickets, default_provider())
+    }
+
+    /// As [`Acceptor::new`], with other ciphers than rustls's own choice.
+    ///
+    /// # Errors
+    /// When there is none among them for these versions.
+    pub fn with_ciphers(
+        identity: &Identity,
+        tickets: &Tickets,
+        ciphers: CryptoProvider,
+    ) -> Result<Self, rustls::Error> {
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ciphers))
             .with_protocol_versions(&[&TLS13, &TLS12])?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity.key())));

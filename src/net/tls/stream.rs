@@ -31,7 +31,8 @@ pub enum Handshake {
 pub enum End {
     /// The peer said that it sends nothing more.
     Closed,
-    /// The peer broke the protocol, or has none in common with us; the alert is to be sent.
+    /// The peer broke the protocol, or has none in common with us, and an alert for it is pending; or it has sent more than is held
+    /// of what is not whole, and there is none.
     Broken,
 }
 
@@ -177,32 +178,46 @@ impl Stream {
         }
     }
 
-    /// Encrypts `plain` behind what is pending, and appends it all to `out`. False when no more can be sent.
+    /// Encrypts `plain` behind what is pending, and appends it all to `out`. False when no more can be sent, after what is to be
+    /// sent of that: rustls ends by itself what its key has encrypted too much of.
     pub fn write(&mut self, plain: &[u8], out: &mut Vec<u8>) -> bool {
         self.take_pending(out);
         if plain.is_empty() || self.broken {
             return plain.is_empty();
         }
-        let start = out.len();
         let records = plain.len().div_ceil(PLAINTEXT_MAX);
         // And for the record by which it changes its key.
         let mut room = plain.len() + (records + 4) * RECORD_EXTRA;
         loop {
+            self.encode_queued(out);
+            let start = out.len();
             out.resize(start + room, 0);
-            let Some(mut traffic) = writer(&mut self.tls, &mut self.carried) else {
-                out.truncate(start);
-                return false;
-            };
-            match traffic.encrypt(plain, &mut out[start..]) {
-                Ok(size) => {
-                    out.truncate(start + size);
-                    return true;
-                }
-                Err(EncryptError::InsufficientSize(more)) => room = more.required_size,
-                Err(EncryptError::EncryptExhausted) => {
-                    out.truncate(start);
+            let traffic = writer(&mut self.tls, &mut self.carried);
+            let written = traffic.map(|mut traffic| traffic.encrypt(plain, &mut out[start..]));
+            let size = written.as_ref().and_then(|written| written.as_ref().ok().copied());
+            out.truncate(start + size.unwrap_or(0));
+            match written {
+                Some(Ok(_)) => return true,
+                Some(Err(EncryptError::InsufficientSize(more))) => room = more.required_size,
+                Some(Err(EncryptError::EncryptExhausted)) | None => {
+                    self.encode_queued(out);
+                    self.broken = true;
                     return false;
                 }
+            }
+        }
+    }
+
+    /// Appends what rustls has to say before anything else is encrypted: until then it encrypts nothing.
+    fn encode_queued(&mut self, out: &mut Vec<u8>) {
+        if !self.tls.wants_write() {
+            return;
+        }
+        loop {
+            match self.tls.process_tls_records(&mut self.carried).state {
+                Ok(ConnectionState::EncodeTlsData(data)) => encode(data, out),
+                Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
+                _ => return,
             }
         }
     }
@@ -218,6 +233,9 @@ impl Stream {
         if self.broken || self.is_handshaking() {
             return;
         }
+        let mut pending = std::mem::take(&mut self.pending);
+        self.encode_queued(&mut pending);
+        self.pending = pending;
         let start = self.pending.len();
         self.pending.resize(start + 2 * RECORD_EXTRA, 0);
         let written = writer(&mut self.tls, &mut self.carried)

@@ -2,9 +2,14 @@
 
 use super::{Acceptor, End, Handshake, Identity, Stream, Tickets};
 use crate::limits::TLS_CARRIED_MAX;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::ring::default_provider;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion};
+use rustls::{
+    CipherSuiteCommon, ClientConfig, ClientConnection, RootCertStore, SupportedCipherSuite,
+    SupportedProtocolVersion, Tls12CipherSuite, Tls13CipherSuite,
+};
 use std::io::{ErrorKind, Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -281,6 +286,67 @@ fn new_keys_are_used_when_the_client_asks_for_them() {
         assert!(pair.stream.write(b"as well", &mut out));
         pair.take(&out);
         assert_eq!(said(&mut pair.client), b"as well");
+    }
+}
+
+/// Ciphers whose keys may encrypt so few records.
+fn short_lived(records: u64) -> CryptoProvider {
+    use rustls::crypto::ring::cipher_suite::{
+        TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS13_AES_128_GCM_SHA256,
+    };
+    let mut ciphers = default_provider();
+    ciphers.cipher_suites = vec![TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS13_AES_128_GCM_SHA256];
+    for suite in &mut ciphers.cipher_suites {
+        let limited = |common: &CipherSuiteCommon| CipherSuiteCommon {
+            confidentiality_limit: records,
+            suite: common.suite,
+            hash_provider: common.hash_provider,
+        };
+        *suite = match *suite {
+            SupportedCipherSuite::Tls12(tls12) => {
+                SupportedCipherSuite::Tls12(Box::leak(Box::new(Tls12CipherSuite {
+                    common: limited(&tls12.common),
+                    ..*tls12
+                })))
+            }
+            SupportedCipherSuite::Tls13(tls13) => {
+                SupportedCipherSuite::Tls13(Box::leak(Box::new(Tls13CipherSuite {
+                    common: limited(&tls13.common),
+                    ..*tls13
+                })))
+            }
+        };
+    }
+    ciphers
+}
+
+#[test]
+fn a_key_that_may_be_used_no_more_is_changed_or_ends_it_cleanly() {
+    let files = Files::new("worn");
+    let tickets = Tickets::new().unwrap();
+    let acceptor = Acceptor::with_ciphers(&files.identity(), &tickets, short_lived(50)).unwrap();
+    for (version, goes_on) in [(&TLS13, true), (&TLS12, false)] {
+        let mut pair = Pair::new(&Arc::new(files.client(version)), &acceptor);
+        pair.pump(2048);
+        let mut heard = 0;
+        for n in 0..200 {
+            let mut out = Vec::new();
+            let written = pair.stream.write(b"x", &mut out);
+            pair.take(&out);
+            if !written {
+                break;
+            }
+            assert_eq!(said(&mut pair.client), b"x", "{version:?}: {n}");
+            heard += 1;
+        }
+        assert_eq!(heard == 200, goes_on, "{version:?}: {heard}");
+        if !goes_on {
+            assert_eq!(pair.client.reader().read(&mut [0]).expect("close_notify came"), 0);
+            let mut out = Vec::new();
+            assert!(!pair.stream.write(b"x", &mut out) && out.is_empty());
+            pair.stream.close();
+            assert!(!pair.stream.has_pending(), "it is said once");
+        }
     }
 }
 

@@ -27,6 +27,9 @@ pub const RECV_BUFFERS_MIN: u16 = 128;
 /// One receive buffer (bytes).
 pub const RECV_BUFFER_SIZE: usize = 2048;
 
+/// The longest header of the PROXY protocol (bytes): what one without long extras fits into, as the protocol asks for, and a whole
+/// Unix address with extras; a longer one closes the connection.
+pub const PROXY_HEADER_MAX: usize = 536;
 /// The longest HTTP request head (bytes) where `client.head_size_limit` says nothing else; longer ones get 431.
 pub const REQUEST_HEAD_MAX: usize = 8192;
 /// The largest message before sign-in (bytes), where `websocket.message_size_limit` is not less; a larger one closes with 1009.
@@ -147,6 +150,7 @@ const _: () = assert!(RECV_BUFFERS_MAX.is_power_of_two() && RECV_BUFFERS_MIN.is_
 const _: () = assert!(RECV_BUFFERS_MAX >= RECV_BUFFERS_MIN);
 const _: () = assert!(RING_CQ >= 4096 && RING_CQ >= 2 * RING_SQ);
 const _: () = assert!(LISTENERS_MAX <= ACCEPTS_AT_ONCE as usize && LISTENERS_MAX <= u8::MAX as usize);
+const _: () = assert!(PROXY_HEADER_MAX <= RECV_BUFFER_SIZE);
 const _: () = assert!(COMMANDS_IN_FLIGHT <= u16::MAX as usize);
 const _: () = assert!(HISTORY_PAGE <= HISTORY_PAGE_MAX);
 const _: () = assert!(HANDSHAKE_BURST_MS <= RATE_BURST_MS);

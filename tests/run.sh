@@ -15,6 +15,7 @@ needs=(
     "curl --version=curl"
     "openssl version=openssl"
     "test -e /usr/lib/nginx/modules/ngx_nchan_module.so=nginx libnginx-mod-nchan"
+    "/usr/sbin/haproxy -v=haproxy"
     "chromium-headless-shell --version || chromium --version=chromium-headless-shell"
 )
 

@@ -34,9 +34,11 @@ fn connect(address: SocketAddr) -> TcpStream {
 
 #[test]
 fn whoever_comes_chats_with_all_the_others() {
-    for shards in [1, 3] {
-        let server =
-            TestServer::launch(&listening(shards, 4000, vec![endpoint("127.0.0.1:0"); LISTENERS_MAX]));
+    // With a limit for each address the kernel is asked from where each connection comes, by single accepts.
+    for (shards, limit) in [(1, "0"), (3, "0"), (1, "1000"), (2, "1000")] {
+        let settings = [("server.dev", "true"), ("client.address_connection_limit", limit)];
+        let listen = vec![endpoint("127.0.0.1:0"); LISTENERS_MAX];
+        let server = TestServer::launch(&Plan { listen, ..plan(AppKind::Chat, shards, &settings) });
         let mut clients = at_each(&server);
         assert_eq!(clients.len(), LISTENERS_MAX);
         for from in 0..clients.len() {

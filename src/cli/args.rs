@@ -68,7 +68,7 @@ fn echo() -> Command {
     Command::new("echo")
         .about("Run a plain WebSocket echo server, for conformance suites and measurements")
         .after_help("It runs on the chat server's data plane. Messages up to 64 MiB come back as they were sent. Nobody signs in: keep it on a private address.")
-        .args(settings::args(|row| ["server.listen", "server.unix_mode", "tls.certificate", "tls.key", "server.cores", "server.connection_limit"].contains(&row.key)))
+        .args(settings::args(|row| ["server.listen", "server.unix_mode", "tls.certificate", "tls.key", "server.cores", "server.connection_limit", "proxy.trusted"].contains(&row.key)))
 }
 
 fn gentoken() -> Command {

@@ -24,7 +24,10 @@ pub(super) fn text(facts: &Facts) -> String {
         let _ = writeln!(page, "  {name:<11}{text}");
     };
     for (n, endpoint) in facts.listens_on.iter().enumerate() {
-        line(if n == 0 { "clients" } else { "" }, endpoint.url());
+        line(
+            if n == 0 { "clients" } else { "" },
+            format!("{}{}", endpoint.url(), if endpoint.proxy { " behind a proxy (PROXY v2)" } else { "" }),
+        );
     }
     if let Some(admin) = facts.admin {
         line("admin", format!("http://{admin} (/metrics, /healthz, /readyz)"));

@@ -44,6 +44,9 @@ counters! {
     HandOverFailed = "connections_hand_over_failed" {} "Connections that found no place on their home shard";
     Shed = "connections_shed" {} "Upgrades answered with 503, to come back later, since too many came at a time";
     Crowded = "connections_crowded" {} "Connections refused because their address has too many";
+    ProxyUntrusted = "connections_proxy_refused" { why = "untrusted" } "Connections closed where a proxy must introduce them: it is none of those trusted, its header is wrong, or late";
+    ProxyWrong = "connections_proxy_refused" { why = "wrong" } "Connections closed where a proxy must introduce them: it is none of those trusted, its header is wrong, or late";
+    ProxyLate = "connections_proxy_refused" { why = "late" } "Connections closed where a proxy must introduce them: it is none of those trusted, its header is wrong, or late";
     HeadTimeouts = "connections_head_timeouts" {} "Connections closed because their request did not come in time";
     TlsFull = "tls_handshakes" { kind = "full" } "TLS handshakes finished, by kind; resumed ones have cost no signature";
     TlsResumed = "tls_handshakes" { kind = "resumed" } "TLS handshakes finished, by kind; resumed ones have cost no signature";

@@ -49,6 +49,8 @@ impl Flags {
     pub const PAGE: Self = Self(1 << 8);
     /// What goes over its socket is TLS.
     pub const TLS: Self = Self(1 << 9);
+    /// Its proxy has not introduced it yet.
+    pub const PROXY: Self = Self(1 << 10);
 
     /// Whether any of `flags` is set.
     #[inline]

@@ -13,6 +13,7 @@ pub mod mask;
 pub mod outbox;
 pub mod plane;
 pub mod preflight;
+pub mod proxy;
 pub mod ring;
 pub mod tls;
 pub mod utf8;

@@ -45,8 +45,9 @@ impl Settings {
                 "tls.certificate and tls.key go together: give both, or neither",
             ),
             (
-                !self.server_listen.iter().any(|endpoint| endpoint.proxy),
-                "server.listen: ?proxy=v2 is not available in this version; leave it out",
+                !self.proxy_trusted.is_empty()
+                    || !self.server_listen.iter().any(|e| e.proxy && e.address().is_some()),
+                "proxy.trusted must name where the proxies are, since server.listen says ?proxy=v2",
             ),
             (few_cores, "server.cores names more than 64 cores, which is as many as one server uses"),
             (

@@ -38,7 +38,7 @@ fn arg(row: &'static Row) -> Arg {
 
 /// Whether a flag of several values may stand for them together, or be given for each.
 fn many(row: &Row) -> bool {
-    ["addresses", "list"].contains(&row.kind)
+    ["addresses", "list", "networks"].contains(&row.kind)
 }
 
 fn help(row: &Row) -> String {
@@ -59,7 +59,7 @@ fn placeholder(row: &Row) -> &'static str {
         "duration" => "TIME",
         "size" => "SIZE",
         "number" => "N",
-        "list" => "LIST",
+        "list" | "networks" => "LIST",
         "cores" => "CORES",
         "file mode" => "MODE",
         "yes or no" => "BOOL",

@@ -3,6 +3,7 @@
 
 use super::values::{Bytes, CoreList, Durability, FileMode, Value};
 use crate::net::endpoint::Endpoint;
+use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -119,7 +120,7 @@ macro_rules! settings {
 }
 
 settings! {
-    /// Where clients connect, up to 8 places: `IP:PORT` or `ws://IP:PORT`, `wss://IP:PORT` for TLS, `unix:/PATH` for a socket's file. Port 0 takes a free one and the banner names it. `[::]` is IPv6 only; name `0.0.0.0` beside it for both.
+    /// Where clients connect, up to 8 places: `IP:PORT` or `ws://IP:PORT`, `wss://IP:PORT` for TLS, `unix:/PATH` for a socket's file. With `?proxy=v2` behind it each connection must begin with a header of the PROXY protocol. Port 0 takes a free one and the banner names it. `[::]` is IPv6 only; name `0.0.0.0` beside it for both.
     server_listen: Vec<Endpoint> = "server.listen", "127.0.0.1:9501", flag "listen";
     /// Who may connect to the sockets' files of server.listen: their permissions in octal digits.
     server_unix_mode: FileMode = "server.unix_mode", "0660";
@@ -131,6 +132,9 @@ settings! {
     server_connection_limit: u32 = "server.connection_limit", "100000", from "1" to "16000000", flag "connections";
     /// Anyone signs in by name and may do everything: for trying out, on a loopback address only.
     server_dev: bool = "server.dev", "false", flag "dev";
+
+    /// Networks like 10.0.0.0/8, or addresses, from which proxies connect where server.listen says `?proxy=v2`; anyone else there is closed at once. Whoever may open a Unix socket is trusted.
+    proxy_trusted: Vec<IpNet> = "proxy.trusted", "127.0.0.0/8,::1/128";
 
     /// Where messages are kept on disk; not available yet, this version keeps them in memory only.
     store_data_dir: Option<PathBuf> = "store.data_dir", "", flag "data-dir";
@@ -168,7 +172,7 @@ settings! {
     client_queues_max_size: Bytes = "client.queues_max_size", "1GiB", from "1MiB" to "1024GiB";
     /// Connections one user may have at a time; a further one is closed with 3504.
     client_user_connection_limit: u32 = "client.user_connection_limit", "64", from "1" to "65536";
-    /// Connections one address may have at a time, of IPv6 one network of 64 bits; a further one is answered with HTTP 429. 0: any number, as behind a proxy, where all come from one address.
+    /// Connections one address may have at a time, of IPv6 one network of 64 bits; a further one is answered with HTTP 429. 0: any number, as behind a proxy without `?proxy=v2`, where all come from one address.
     client_address_connection_limit: u32 = "client.address_connection_limit", "0", from "0" to "16000000";
     /// Web origins that may connect besides the server's own, like https://chat.example.org.
     client_allowed_origins: Vec<String> = "client.allowed_origins", "";

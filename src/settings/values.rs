@@ -1,7 +1,8 @@
 //! The types a setting may have: each is read from text and shown as text. Knows no setting.
 
 use crate::net::endpoint::Endpoint;
-use std::net::SocketAddr;
+use ipnet::IpNet;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -214,6 +215,24 @@ impl Value for Vec<Endpoint> {
     }
 }
 
+impl Value for Vec<IpNet> {
+    const KIND: &'static str = "networks";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let network = |item: &str| {
+            let whole = item.parse::<IpAddr>().map(IpNet::from);
+            item.parse().ok().or(whole.ok()).ok_or_else(|| {
+                format!("names `{item}`, which is not a network; write one like 10.0.0.0/8 or fd00::/8, or an address")
+            })
+        };
+        text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(network).collect()
+    }
+
+    fn show(&self) -> String {
+        self.iter().map(IpNet::to_string).collect::<Vec<_>>().join(",")
+    }
+}
+
 impl Value for FileMode {
     const KIND: &'static str = "file mode";
 
@@ -325,6 +344,9 @@ mod tests {
         assert_eq!(u32::read("100_000"), Ok(100_000));
         assert!(u32::read("4294967296").is_err());
         assert!(bool::read("yes").is_err());
+        let networks = Vec::<IpNet>::read("10.0.0.0/8, ::1").expect("networks");
+        assert_eq!(networks.show(), "10.0.0.0/8,::1/128");
+        assert!(Vec::<IpNet>::read("10.0.0.0/33").is_err() && Vec::<IpNet>::read("proxy.local").is_err());
         for (text, mode) in [("0660", 0o660), ("600", 0o600), ("0777", 0o777), ("000", 0)] {
             assert_eq!(FileMode::read(text), Ok(FileMode(mode)), "{text}");
             assert_eq!(FileMode::read(&FileMode(mode).show()), Ok(FileMode(mode)), "{text}");

@@ -336,7 +336,7 @@ impl Seed {
         let http = http_rules(&plan);
         let spin = Spin::new(settings.shard_spin);
         let now = clock.now();
-        listeners.into_iter().for_each(|listener| plane.listen(listener));
+        plane.listen(listeners);
         if plan.app == AppKind::Echo {
             return turn::run(plane, Echo::new(me, http, now), mailbox, clock, spin).await;
         }
@@ -387,6 +387,7 @@ fn plane_config(plan: &Plan, crowd: Option<Arc<Crowd>>) -> PlaneConfig {
         handshakes: if echo { 0 } else { settings.rate_handshakes },
         head_timeout: millis(settings.client_head_timeout),
         crowd,
+        trusted: settings.proxy_trusted.clone(),
         rate: if echo {
             Rate::NONE
         } else {

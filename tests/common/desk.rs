@@ -81,6 +81,7 @@ pub fn config() -> PlaneConfig {
         handshakes: 0,
         head_timeout: 60_000,
         crowd: None,
+        trusted: Vec::new(),
     }
 }
 
@@ -92,7 +93,7 @@ impl Desk {
         let mut plane = Plane::new(config, vec![ring]);
         let listener = Listener::bind("127.0.0.1:0".parse().expect("an address")).expect("a listener");
         let address = listener.endpoint().address().expect("of TCP");
-        plane.listen(listener);
+        plane.listen([listener]);
         let rules = HttpRules::default();
         let tally = Tally { rules, upgraded: Vec::new(), messages: 0, last: Vec::new() };
         let (completions, scratch) = (Vec::new(), Vec::new());

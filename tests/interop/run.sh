@@ -3,7 +3,7 @@
 # by longwire-bench; reads its reports by what others wrote (Python's hdrhistogram, Chromium). The schema of the binary encoding is held
 # to buf's rules, and to what was released of it.
 # Usage: LONGWIRE_BIN=target/release/longwire tests/interop/run.sh [pytest arguments]
-# Needs python3 with venv, node with npm, their registries for the first run, nginx with nchan, Chromium, and beside LONGWIRE_BIN
+# Needs python3 with venv, node with npm, their registries for the first run, nginx with nchan, HAProxy, Chromium, and beside LONGWIRE_BIN
 # longwire-bench and its peers. The Autobahn suite is skipped where no python2.7 is found.
 set -eu
 start=$(date +%s)

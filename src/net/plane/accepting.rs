@@ -14,7 +14,7 @@ use std::os::fd::AsRawFd;
 const REOPEN_PERCENT: u32 = 95;
 
 /// Not even an answer is due.
-struct FarTooMany;
+pub(super) struct FarTooMany;
 
 /// A listener and its accepts; its place in the plane's list is its [`Gate`].
 #[derive(Debug)]
@@ -29,11 +29,12 @@ pub(super) struct Entrance {
 }
 
 impl Plane {
-    /// Starts accepting on one more listener.
-    pub fn listen(&mut self, listener: Listener) {
-        assert!(self.entrances.len() < LISTENERS_MAX, "a gate's accepts have a share of those at once");
-        self.entrances.push(Entrance { listener, ring: None, accepts: 0, goes_on: false, stops: false });
-        self.arm_accept(self.entrances.len() - 1);
+    /// Starts accepting on these listeners, which share what accepts there may be at once.
+    pub fn listen(&mut self, listeners: impl IntoIterator<Item = Listener>) {
+        let closed = |listener| Entrance { listener, ring: None, accepts: 0, goes_on: false, stops: false };
+        self.entrances = listeners.into_iter().map(closed).collect();
+        assert!(self.entrances.len() <= LISTENERS_MAX, "each has a share");
+        (0..self.entrances.len()).for_each(|gate| self.arm_accept(gate));
     }
 
     /// Connections the plane takes in all.
@@ -81,7 +82,7 @@ impl Plane {
         let fd = entrance.listener.as_raw_fd();
         let shared = entrance.listener.is_shared();
         let (ring, number) = (&mut self.rings[ring], Gate(gate as u8));
-        let named = self.config.crowd.is_some() && !shared;
+        let named = !shared && (self.config.crowd.is_some() || entrance.listener.endpoint().proxy);
         // On a shared socket the kernel would wake the core whose accept goes on by itself for every connection.
         if room > waiting && !named && !shared {
             if entrance.accepts == 0 {
@@ -112,10 +113,8 @@ impl Plane {
             if self.draining.is_some() {
                 self.counters.count(Counter::Refused);
                 self.rings[ring].close(slot, []);
-            } else if let Ok(place) = self.place_for(from) {
-                self.admit(gate, ring as u8, slot, place);
-            } else {
-                self.counters.count(Counter::Crowded);
+            } else if let Err(why) = self.admit(gate, ring as u8, slot, from) {
+                self.counters.count(why);
                 self.rings[ring].close(slot, []);
             }
         }
@@ -147,23 +146,36 @@ impl Plane {
     }
 
     /// A place among the connections of its address, where they are counted.
-    fn place_for(&self, from: Option<IpAddr>) -> Result<Option<Place>, FarTooMany> {
+    pub(super) fn place_for(&self, from: Option<IpAddr>) -> Result<Option<Place>, FarTooMany> {
         let Some((crowd, from)) = self.config.crowd.as_ref().zip(from) else { return Ok(None) };
         crowd.enter(from).map(Some).ok_or(FarTooMany)
     }
 
-    fn admit(&mut self, gate: usize, ring: u8, slot: u32, place: Option<Place>) {
+    /// Takes a new connection in, or tells what is counted when it is closed instead.
+    fn admit(&mut self, gate: usize, ring: u8, slot: u32, from: Option<IpAddr>) -> Result<(), Counter> {
+        let Some(entrance) = self.entrances.get(gate) else { return Err(Counter::Refused) };
+        let (endpoint, shared) = (entrance.listener.endpoint(), entrance.listener.is_shared());
         let mut conn = Conn::new(ring, slot, State::Head, self.uptime);
         conn.flags.set(Flags::RECV);
-        if self.entrances.get(gate).is_some_and(|entrance| entrance.listener.endpoint().tls) {
+        if endpoint.tls {
             conn.flags.set(Flags::TLS);
         }
+        let place = if endpoint.proxy {
+            if !shared && !self.is_trusted(from) {
+                return Err(Counter::ProxyUntrusted);
+            }
+            conn.flags.set(Flags::PROXY);
+            None
+        } else {
+            self.place_for(from).map_err(|FarTooMany| Counter::Crowded)?
+        };
         let id = ConnId::from(self.conns.insert(conn));
         if let Some(place) = place {
             self.places.insert(id, place);
         }
         self.sign_in_by.push_back((self.uptime + self.config.sign_in_timeout, id));
         self.arm_receive(id);
+        Ok(())
     }
 
     /// A slot was freed: a core that had closed its listeners opens them again once there is room.

@@ -5,6 +5,7 @@
 mod accepting;
 mod closing;
 mod encrypting;
+mod introducing;
 mod moving;
 mod napping;
 mod pacing;
@@ -31,6 +32,7 @@ use crate::limits::{ANSWER_COST, COMMANDS_IN_FLIGHT};
 use crate::meter::Rate;
 use crate::metrics::{Counter, Counters, Gauge, Gauges, Histograms};
 use crate::slab::{Key, Slab};
+use ipnet::IpNet;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
@@ -104,6 +106,8 @@ pub struct PlaneConfig {
     pub head_timeout: u64,
     /// Connections by address, where they are limited.
     pub crowd: Option<Arc<Crowd>>,
+    /// Where proxies may be that introduce connections.
+    pub trusted: Vec<IpNet>,
 }
 
 /// One core's data plane.

@@ -127,17 +127,24 @@ impl Plane {
         }
         if let Some(mut buffer) = buffer {
             self.counters.add(Counter::BytesReceived, buffer.len() as u64);
-            if self.conn(id).is_some_and(|conn| conn.flags.has(Flags::TLS)) {
-                self.feed_encrypted(handler, id, &mut buffer);
-            } else {
-                self.feed(handler, id, &mut buffer);
-            }
+            self.arrived(handler, id, &mut buffer);
             self.rings[usize::from(ring)].give_back(buffer);
         }
         if dry {
             self.wait_for_buffer(id);
         } else if !completion.more {
             self.want_receive(id);
+        }
+    }
+
+    /// Hands what came over a connection's socket to whatever is to read it.
+    pub(super) fn arrived<H: Handler>(&mut self, handler: &mut H, id: ConnId, bytes: &mut [u8]) {
+        if self.is_unknown(id) {
+            self.read_introduction(handler, id, bytes);
+        } else if self.conn(id).is_some_and(|conn| conn.flags.has(Flags::TLS)) {
+            self.feed_encrypted(handler, id, bytes);
+        } else {
+            self.feed(handler, id, bytes);
         }
     }
 

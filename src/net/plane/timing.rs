@@ -92,6 +92,9 @@ impl Plane {
     }
 
     fn expire_head(&mut self, id: ConnId) {
+        if self.is_unknown(id) {
+            return self.refuse_introduction(id, Counter::ProxyLate);
+        }
         if self.conn(id).is_some_and(|conn| conn.state == State::Head) {
             self.counters.count(Counter::HeadTimeouts);
             if self.is_handshaking(id) {

@@ -9,7 +9,7 @@ use longwire::metrics::{Counter, Gauge};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::json;
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 use std::fs;
 use std::io::Write;
 use std::net::Shutdown;
@@ -164,6 +164,36 @@ fn many_who_vanish_anywhere_leave_nothing() {
         });
         server.wait_until_nothing_is_held();
         assert_eq!(descriptors(&server), before);
+    }
+}
+
+/// It signs in while the kernel takes no more of its pongs: the move to its user's home waits for them, and it goes meanwhile.
+#[test]
+fn a_move_that_waits_is_forgotten_with_its_connection() {
+    let _alone = alone();
+    let server = TestServer::chat(2, &[("client.auth_timeout", "1m"), ("rate.connection_messages", "0")]);
+    for exit in [Exit::End, Exit::Reset] {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.set_recv_buffer_size(4096).expect("a small buffer");
+        socket.connect(&server.address().into()).expect("the server accepts");
+        let mut raw = Raw::over(socket.into());
+        raw.write(UPGRADE.as_bytes());
+        raw.expect_upgrade();
+        let by = server.snapshots().iter().position(|snapshot| snapshot.gauges.get(Gauge::Connections) == 1);
+        let mut received = server.count(Counter::FramesReceived);
+        let mut stuck = false;
+        while !stuck {
+            raw.write(&frame(PING, &[b'x'; 125]).repeat(100));
+            received += 100;
+            server.wait_until("they are read", |server| server.count(Counter::FramesReceived) == received);
+            let sent = server.count(Counter::BytesSent);
+            stuck = (0..20).all(|_| server.level(Gauge::SendingBytes) > 0)
+                && server.count(Counter::BytesSent) == sent;
+        }
+        raw.write(&auth(&server.user_on(u16::from(by == Some(0)), 0)));
+        server.wait_until("it waits to move", |server| server.level(Gauge::Moves) == 1);
+        vanish(raw, exit);
+        server.wait_until_nothing_is_held();
     }
 }
 

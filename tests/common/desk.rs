@@ -90,6 +90,11 @@ impl Desk {
     pub fn new(config: PlaneConfig, connections: usize, buffers: u16) -> Self {
         let bell = eventfd(0, EventfdFlags::CLOEXEC).expect("an eventfd");
         let ring = Ring::new(2 * connections as u32, buffers, bell.as_raw_fd()).expect("a ring");
+        Self::over(config, ring, bell)
+    }
+
+    /// One with a ring of the test's own, which was built on this thread.
+    pub fn over(config: PlaneConfig, ring: Ring, bell: OwnedFd) -> Self {
         let mut plane = Plane::new(config, vec![ring]);
         let listener = Listener::bind("127.0.0.1:0".parse().expect("an address")).expect("a listener");
         let address = listener.endpoint().address().expect("of TCP");

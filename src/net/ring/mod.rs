@@ -157,14 +157,22 @@ impl Ring {
     /// # Errors
     /// Each step's own; `preflight` puts them into words.
     pub fn new(slots: u32, buffers: u16, eventfd: RawFd) -> io::Result<Self> {
+        Self::with_queues(slots, buffers, eventfd, RING_SQ, RING_CQ)
+    }
+
+    /// The same with queues of other sizes than a server's (entries).
+    ///
+    /// # Errors
+    /// As [`Ring::new`].
+    pub fn with_queues(slots: u32, buffers: u16, eventfd: RawFd, sq: u32, cq: u32) -> io::Result<Self> {
         let uring = IoUring::builder()
             .setup_single_issuer()
             .setup_defer_taskrun()
             .setup_taskrun_flag()
             .setup_submit_all()
             .setup_clamp()
-            .setup_cqsize(RING_CQ)
-            .build(RING_SQ)?;
+            .setup_cqsize(cq)
+            .build(sq)?;
         uring.submitter().register_files_sparse(slots)?;
         uring.submitter().register_eventfd(eventfd)?;
         let buffers = Buffers::register(&uring, buffers)?;

@@ -92,7 +92,7 @@ fn clients_that_come_and_go_lose_nothing_and_leave_nothing() {
     let regulars: Vec<Regular> = (0..REGULARS)
         .map(|n| {
             let window = (n & 2 != 0).then_some(if n & 4 == 0 { 15 } else { 9 });
-            let way = if n % 3 == 0 { Way::Unix } else { Way::Tcp };
+            let way = [Way::Tcp, Way::Tls, Way::Unix][n % 3];
             Regular::new(format!("regular{n}"), Flavour { binary: n & 1 != 0, window, way })
         })
         .collect();

@@ -1,12 +1,15 @@
 //! The `longwire` binary under test, and what it says of itself. Knows no chat.
 
 use crate::common::PATIENCE;
+use crate::common::tls::{self, Made, Secure, TLS12, TLS13};
 use crate::process::{Running, longwire};
+use rustls::ClientConfig;
 use socket2::SockRef;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What is kept on purpose is bounded low, so that it is full when the memory is looked at first.
@@ -39,12 +42,14 @@ const LEVELS: &[&str] = &[
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Way {
     Tcp,
+    Tls,
     Unix,
 }
 
 /// What a client reads and writes.
 pub(crate) enum Stream {
     Tcp(TcpStream),
+    Tls(Box<Secure>),
     Unix(UnixStream),
 }
 
@@ -53,6 +58,7 @@ impl Stream {
     pub(crate) fn set_read_timeout(&self, time: Duration) {
         let set = match self {
             Self::Tcp(stream) => stream.set_read_timeout(Some(time)),
+            Self::Tls(stream) => stream.sock.set_read_timeout(Some(time)),
             Self::Unix(stream) => stream.set_read_timeout(Some(time)),
         };
         set.expect("a time-out");
@@ -60,9 +66,12 @@ impl Stream {
 
     /// Ends it by a reset, where there is such a thing.
     pub(crate) fn reset(self) {
-        if let Self::Tcp(stream) = self {
-            SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("no linger");
-        }
+        let stream = match self {
+            Self::Tcp(stream) => stream,
+            Self::Tls(stream) => stream.sock,
+            Self::Unix(_) => return,
+        };
+        SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("no linger");
     }
 }
 
@@ -70,6 +79,7 @@ impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.read(buffer),
+            Self::Tls(stream) => stream.read(buffer),
             Self::Unix(stream) => stream.read(buffer),
         }
     }
@@ -79,30 +89,43 @@ impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.write(bytes),
+            Self::Tls(stream) => stream.write(bytes),
             Self::Unix(stream) => stream.write(bytes),
         }
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
+        match self {
+            Self::Tls(stream) => stream.flush(),
+            Self::Tcp(_) | Self::Unix(_) => Ok(()),
+        }
     }
 }
 
 /// Where clients connect.
 #[derive(Clone, Debug)]
 pub(crate) struct Address {
-    tcp: String,
+    tcp: SocketAddr,
+    tls: SocketAddr,
+    /// Of TLS 1.3, which most speak, and of 1.2.
+    terms: [Arc<ClientConfig>; 2],
     unix: PathBuf,
 }
 
 impl Address {
+    /// A bare connection to where TLS is spoken.
+    pub(crate) fn connect_to_tls(&self) -> TcpStream {
+        tls::tcp(self.tls)
+    }
+
     /// A new stream.
     pub(crate) fn connect(&self, way: Way) -> Stream {
         let stream = match way {
-            Way::Tcp => {
-                let stream = TcpStream::connect(&self.tcp).expect("the server accepts");
-                stream.set_nodelay(true).expect("no delay");
-                Stream::Tcp(stream)
+            Way::Tcp => Stream::Tcp(tls::tcp(self.tcp)),
+            Way::Tls => {
+                let bare = self.connect_to_tls();
+                let odd = bare.local_addr().is_ok_and(|own| own.port() % 4 == 0);
+                Stream::Tls(Box::new(tls::secure(&self.terms[usize::from(odd)], bare)))
             }
             Way::Unix => Stream::Unix(UnixStream::connect(&self.unix).expect("the server accepts")),
         };
@@ -116,6 +139,7 @@ pub(crate) struct Server {
     running: Running,
     admin: String,
     unix: PathBuf,
+    made: Made,
 }
 
 impl Server {
@@ -126,16 +150,21 @@ impl Server {
         let unix = std::env::temp_dir().join(format!("longwire-soak-{}.sock", std::process::id()));
         let listen = format!("unix:{}", unix.display());
         let mut command = longwire(&["serve", "--dev", "--listen", "127.0.0.1:0", "--listen", &listen]);
+        let made = Made::new();
+        command.args(["--listen", "wss://127.0.0.1:0", "--tls-certificate"]).arg(made.certificate());
+        command.arg("--tls-key").arg(made.key());
         command.args(["--admin-listen", "127.0.0.1:0", "--connections", "4000"]);
         command.args(["--cores", &cores.join(",")]).envs(SETTINGS.iter().copied());
         let running = Running::spawn(command, &["try"]);
         let admin = running.address("http://");
-        Self { running, admin, unix }
+        Self { running, admin, unix, made }
     }
 
     /// Where clients connect.
     pub(crate) fn address(&self) -> Address {
-        Address { tcp: self.running.address("ws://"), unix: self.unix.clone() }
+        let at = |scheme| self.running.address(scheme).parse().expect("an address");
+        let terms = [&TLS13, &TLS12].map(|version| Arc::new(self.made.client(version)));
+        Address { tcp: at("ws://"), tls: at("wss://"), terms, unix: self.unix.clone() }
     }
 
     /// A family's sum over all shards and labels.

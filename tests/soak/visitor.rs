@@ -48,8 +48,8 @@ const ENDS: [End; 8] = [
     End::Replaced,
 ];
 
-/// Most come by TCP.
-const WAYS: [Way; 3] = [Way::Tcp, Way::Tcp, Way::Unix];
+/// Most come by TCP, half of them encrypted.
+const WAYS: [Way; 5] = [Way::Tcp, Way::Tcp, Way::Tls, Way::Tls, Way::Unix];
 
 /// What it did.
 #[derive(Default, Clone, Copy)]
@@ -124,7 +124,7 @@ impl<'a> Visitor<'a> {
     /// A visit without a word that is heard.
     fn come_and_go(&mut self) {
         let flavour = self.flavour();
-        match self.dice.random_range(0..5) {
+        match self.dice.random_range(0..6) {
             0 => drop(self.address.connect(flavour.way)),
             1 => {
                 let mut stream = self.address.connect(flavour.way);
@@ -136,6 +136,13 @@ impl<'a> Visitor<'a> {
                 stream.write_all(b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("a request");
             }
             3 => drop(Client::connect(self.address, flavour)),
+            4 => {
+                let mut stream = self.address.connect_to_tls();
+                let hello = [&[22, 3, 1, 1, 0][..], UPGRADE.as_bytes()].concat();
+                let size = self.dice.random_range(1..hello.len());
+                // It may be refused while it is written.
+                let _ = stream.write_all(&hello[..size]);
+            }
             _ => {
                 let mut client = Client::connect(self.address, flavour);
                 let bytes = client.framed(b"cut off by the end of the stream");

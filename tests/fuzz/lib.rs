@@ -9,6 +9,7 @@ mod inflate;
 mod json_command;
 pub mod oracle;
 mod proto_command;
+mod proxy_header;
 mod websocket_frames;
 
 use longwire::ids::NAME_MAX;
@@ -19,6 +20,7 @@ pub use handshake::handshake;
 pub use inflate::inflate;
 pub use json_command::json_command;
 pub use proto_command::proto_command;
+pub use proxy_header::proxy_header;
 pub use websocket_frames::websocket_frames;
 
 /// The schema `proto/longwire/v1/longwire.proto` as prost has it. The server has it from another library.
@@ -37,6 +39,7 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("inflate", inflate),
     ("json_command", json_command),
     ("proto_command", proto_command),
+    ("proxy_header", proxy_header),
     ("websocket_frames", websocket_frames),
 ];
 

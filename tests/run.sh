@@ -65,10 +65,10 @@ stage lints 400 cargo clippy --workspace --all-targets --profile ci --quiet -- -
 stage build 400 cargo test --workspace --profile ci --no-run --quiet
 # A build script that watches what it writes would have everything built again by each command.
 stage rebuild 120 bash -c '! cargo test --workspace --profile ci --no-run 2>&1 | grep "Compiling"'
-stage tests 300 env LONGWIRE_SOAK=3 cargo test --workspace --profile ci --quiet --no-fail-fast
+stage tests 300 env SOAK_SECONDS=3 cargo test --workspace --profile ci --quiet --no-fail-fast
 # The soak takes a minute of the clock and little of the machine: it runs beside what waits as much.
 soak_log=$(mktemp)
-timeout --kill-after=10 300 env LONGWIRE_SOAK=60 cargo test --workspace --profile ci --quiet --test soak -- --nocapture >"$soak_log" 2>&1 &
+timeout --kill-after=10 300 env SOAK_SECONDS=60 cargo test --workspace --profile ci --quiet --test soak -- --nocapture >"$soak_log" 2>&1 &
 soak=$!
 trap 'kill "$soak" 2>/dev/null || true; rm -f "$soak_log"' EXIT
 if [ -x tests/interop/run.sh ]; then

@@ -1,7 +1,7 @@
 //! A server with a minute, or ten, of clients that come, talk and go in every way behind it has lost nothing that it acked, said nothing
 //! twice, and keeps no memory of them.
 //!
-//! `LONGWIRE_SEED=7` repeats the dice of a run, `LONGWIRE_SOAK=60` takes so many seconds instead of ten, `LONGWIRE_LONG=1` ten minutes.
+//! `LONGWIRE_SEED=7` repeats the dice of a run, `SOAK_SECONDS=60` takes so many seconds instead of ten, `LONGWIRE_LONG=1` ten minutes.
 
 mod client;
 #[path = "../common/mod.rs"]
@@ -83,8 +83,8 @@ fn hold_history(reader: &mut Client, group: &str, acked: &BTreeMap<Place, Vec<St
 fn clients_that_come_and_go_lose_nothing_and_leave_nothing() {
     let seed = number("LONGWIRE_SEED").unwrap_or_else(rand::random);
     let long = number("LONGWIRE_LONG").is_some_and(|long| long > 0);
-    let seconds = number("LONGWIRE_SOAK").unwrap_or(if long { SECONDS_LONG } else { SECONDS });
-    println!("LONGWIRE_SEED={seed} LONGWIRE_SOAK={seconds}");
+    let seconds = number("SOAK_SECONDS").unwrap_or(if long { SECONDS_LONG } else { SECONDS });
+    println!("LONGWIRE_SEED={seed} SOAK_SECONDS={seconds}");
     let rounds = (seconds / ROUND_MIN).clamp(3, ROUNDS);
     let server = Server::start();
     let address = server.address();

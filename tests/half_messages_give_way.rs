@@ -5,25 +5,29 @@ mod common;
 
 use common::TestServer;
 use common::raw::{CLOSE, CONTINUE, Raw, TEXT, UPGRADE, auth, frame, text};
+use common::tls::{TLS13, TlsServer};
 use longwire::limits::{ASSEMBLY_BYTES_PER_SHARD, RELIEF_PERCENT};
+use longwire::meter::TICK_MS;
 use longwire::metrics::{Counter, Gauge};
 use serde_json::json;
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// The largest message here (bytes), and one that is not whole yet.
 const LARGEST: usize = 16 << 20;
 const HALF: usize = LARGEST - 4096;
 const HOLDERS: usize = ASSEMBLY_BYTES_PER_SHARD / LARGEST;
 
+const SETTINGS: [(&str, &str); 4] = [
+    ("websocket.message_size_limit", "16MiB"),
+    ("client.queue_max_size", "16MiB"),
+    ("client.queues_max_size", "64MiB"),
+    ("rate.connection_bytes", "0"),
+];
+
 fn server() -> TestServer {
-    TestServer::chat(
-        1,
-        &[
-            ("websocket.message_size_limit", "16MiB"),
-            ("client.queue_max_size", "16MiB"),
-            ("client.queues_max_size", "64MiB"),
-            ("rate.connection_bytes", "0"),
-        ],
-    )
+    TestServer::chat(1, &SETTINGS)
 }
 
 /// Writes most of a message, and waits until it is there.
@@ -73,6 +77,33 @@ fn whoever_sends_a_message_in_two_pieces_beside_many_halves_is_served() {
     let last = holders.last_mut().expect("there are some");
     last.write(&frame(CONTINUE, b"{\"type\":\"ping\"}"));
     assert_eq!(last.expect_event()["type"], "pong", "the last one goes on");
+}
+
+#[test]
+fn a_record_that_trickles_in_grows_old_all_the_same() {
+    let wss = TlsServer::chat(1, &SETTINGS);
+    let mut trickler =
+        Raw::sign_in_over(wss.connect(&Arc::new(wss.made.client(&TLS13))), "trickler").stream.sock;
+    // A record's header: 16 KiB are to follow.
+    trickler.write_all(&[23, 3, 3, 0x40, 0]).expect("it takes bytes");
+    wss.server.wait_until("it is there", |server| server.level(Gauge::AssemblyBytes) > 0);
+    // So that it is older than the others by more than its age is told by.
+    std::thread::sleep(Duration::from_millis(2 * TICK_MS));
+    let part = frame(TEXT & 0x7f, &vec![b' '; HALF]);
+    let mut holders: Vec<Raw> =
+        (0..=HOLDERS).map(|n| Raw::sign_in_over(wss.plain(), &format!("holder{n}"))).collect();
+    for holder in &mut holders {
+        if wss.server.count(Counter::ClosedTooMany) > 0 {
+            break;
+        }
+        let before = wss.server.count(Counter::BytesReceived);
+        trickler.write_all(&[7]).expect("it takes bytes");
+        wss.server.wait_until("that has come", |server| server.count(Counter::BytesReceived) > before);
+        hold(&wss.server, holder, &part);
+    }
+    let closed = wss.server.count(Counter::ClosedTooMany) as usize;
+    assert!((1..HOLDERS / 2).contains(&closed), "{closed}");
+    assert_eq!(wss.server.level(Gauge::TlsConnections), 0, "it was first and did not go");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use super::{Flags, Handler, Notice, Outbox, Plane, State};
 use crate::ids::ConnId;
 use crate::limits::{CLOSE_TIMEOUT_MS, SCRATCH_KEPT};
+use crate::meter::TICK_MS;
 use crate::metrics::Counter;
 use crate::net::http;
 use crate::net::ring::SendBuffer;
@@ -28,9 +29,9 @@ impl Encrypted {
         self.streams.len()
     }
 
-    /// Whether a record of this connection is not whole yet.
-    pub(super) fn holds_input(&self, id: ConnId) -> bool {
-        self.streams.get(&id).is_some_and(|stream| stream.held_bytes() > 0)
+    /// Since when a record of this connection is not whole (ticks of uptime).
+    pub(super) fn waits_since(&self, id: ConnId) -> Option<u32> {
+        self.streams.get(&id)?.waits_since()
     }
 
     /// Whether TLS itself has something to say.
@@ -111,7 +112,7 @@ impl Plane {
         plain.clear();
         let Some(stream) = self.encrypted.streams.get_mut(&id) else { return };
         let before = stream.held_bytes();
-        let outcome = stream.read(bytes, &mut plain);
+        let outcome = stream.read(bytes, &mut plain, (uptime / TICK_MS) as u32);
         let after = stream.held_bytes();
         self.assembly = self.assembly.saturating_sub(before) + after;
         if after > before {

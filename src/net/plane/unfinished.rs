@@ -31,8 +31,11 @@ impl Plane {
         for index in 0..self.conns.high_water() {
             let Some((key, conn)) = self.conns.at(index) else { continue };
             let id = ConnId::from(key);
-            if (conn.holds_input() || self.encrypted.holds_input(id)) && id != except {
-                let age = now.wrapping_sub(conn.waits_since());
+            let since = [conn.waits_since(), self.encrypted.waits_since(id)];
+            let age = since.into_iter().flatten().map(|since| now.wrapping_sub(since)).max();
+            if let Some(age) = age
+                && id != except
+            {
                 holders.push((conn.state != State::Live, age, id));
             }
         }
@@ -45,7 +48,7 @@ impl Plane {
                 // On its way to another shard: what it holds goes along.
                 _ if self.conn(id).is_some_and(|conn| conn.flags.has(Flags::MOVE)) => {}
                 // What is held of a record would stay until its sender has read what it is told.
-                _ if self.encrypted.holds_input(id) => self.lost(id),
+                _ if self.encrypted.waits_since(id).is_some() => self.lost(id),
                 Some(State::Open | State::Live | State::Moving) => {
                     self.counters.count(Counter::Unfinished);
                     self.close(id, CloseCode::TooMany, TAKES_TOO_LONG);
@@ -57,12 +60,10 @@ impl Plane {
 }
 
 impl Conn {
-    fn holds_input(&self) -> bool {
-        self.early.is_some() || !self.inbound.is_idle()
-    }
-
-    /// Since when its input waits for its end (ticks of uptime); what has no note of that, since it was last heard of.
-    fn waits_since(&self) -> u32 {
-        self.inbound.begun().unwrap_or(self.last_received)
+    /// Since when its input waits for its end, if it holds any (ticks of uptime); what has no note of that, since it was last
+    /// heard of.
+    fn waits_since(&self) -> Option<u32> {
+        let holds_input = self.early.is_some() || !self.inbound.is_idle();
+        holds_input.then(|| self.inbound.begun().unwrap_or(self.last_received))
     }
 }

@@ -50,6 +50,8 @@ pub struct Stream {
     tls: UnbufferedServerConnection,
     /// Received, not understood yet: an incomplete record, or records with an incomplete message of a handshake.
     carried: Vec<u8>,
+    /// Since when that waits for its end, in the caller's own time.
+    waits_since: u32,
     /// To be sent before what is encrypted next: parts of a handshake, a ticket, an alert.
     pending: Vec<u8>,
     /// Nothing more is read, and why.
@@ -65,7 +67,7 @@ impl Stream {
     /// What rustls says to its settings.
     pub fn new(acceptor: &Acceptor) -> Result<Self, rustls::Error> {
         let tls = UnbufferedServerConnection::new(acceptor.0.clone())?;
-        Ok(Self { tls, carried: Vec::new(), pending: Vec::new(), ended: None, broken: false })
+        Ok(Self { tls, carried: Vec::new(), waits_since: 0, pending: Vec::new(), ended: None, broken: false })
     }
 
     /// Whether the handshake is not finished.
@@ -78,6 +80,11 @@ impl Stream {
         self.carried.capacity()
     }
 
+    /// Since when the first of them waits for its end, however much of it comes meanwhile: the time that [`Stream::read`] was told.
+    pub fn waits_since(&self) -> Option<u32> {
+        (!self.carried.is_empty()).then_some(self.waits_since)
+    }
+
     /// Why nothing more is read of it, if so.
     pub fn ended(&self) -> Option<End> {
         self.ended
@@ -88,8 +95,8 @@ impl Stream {
         !self.pending.is_empty()
     }
 
-    /// Reads what was received, in place; its plaintext is appended to `plain`.
-    pub fn read(&mut self, received: &mut [u8], plain: &mut Vec<u8>) -> Outcome {
+    /// Reads what was received at the time `now`, in place; its plaintext is appended to `plain`.
+    pub fn read(&mut self, received: &mut [u8], plain: &mut Vec<u8>, now: u32) -> Outcome {
         let mut outcome = Outcome::default();
         if self.ended.is_some() {
             return outcome;
@@ -97,14 +104,14 @@ impl Stream {
         let was_handshaking = self.is_handshaking();
         if self.carried.is_empty() {
             let used = self.process(received, plain, &mut outcome);
-            self.carry(&received[used..]);
+            self.carry(&received[used..], now);
         } else {
             self.make_room(received.len());
             self.carried.extend_from_slice(received);
             let mut carried = std::mem::take(&mut self.carried);
             match self.process(&mut carried, plain, &mut outcome) {
                 0 => self.carried = carried,
-                used => self.carry(&carried[used..]),
+                used => self.carry(&carried[used..], now),
             }
         }
         if self.carried.len() > TLS_CARRIED_MAX {
@@ -123,18 +130,24 @@ impl Stream {
     }
 
     /// Keeps an incomplete record.
-    fn carry(&mut self, rest: &[u8]) {
+    fn carry(&mut self, rest: &[u8], now: u32) {
         self.carried = rest.to_vec();
+        self.waits_since = now;
     }
 
-    /// Makes room for the rest of a record at once, and for no more.
+    /// Makes room for what came, and in a record for as much again, but for no more than its end: who sends a header alone does
+    /// not get all the room that it asks for.
     fn make_room(&mut self, received: usize) {
         let record = match self.carried[..] {
             [_, _, _, high, low, ..] => HEADER + usize::from(u16::from_be_bytes([high, low])),
             _ => 0,
         };
         let len = self.carried.len();
-        self.carried.reserve_exact(received.max(record.min(TLS_CARRIED_MAX).saturating_sub(len)));
+        let needed = len + received;
+        if needed > self.carried.capacity() {
+            let ahead = (2 * needed).min(record.min(TLS_CARRIED_MAX));
+            self.carried.reserve_exact(needed.max(ahead) - len);
+        }
     }
 
     /// Has rustls work on `bytes` until it needs more; tells how many of them are done with.

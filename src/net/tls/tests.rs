@@ -83,7 +83,7 @@ impl Pair {
 
     fn give(&mut self, bytes: &[u8], piece: usize) {
         for piece in bytes.chunks(piece) {
-            let outcome = self.stream.read(&mut piece.to_vec(), &mut self.heard);
+            let outcome = self.stream.read(&mut piece.to_vec(), &mut self.heard, 0);
             self.handshake = outcome.handshake.or(self.handshake);
             self.end = outcome.end.or(self.end.take());
             assert!(self.stream.held_bytes() <= 3 * TLS_CARRIED_MAX);
@@ -232,6 +232,21 @@ fn what_is_no_tls_gets_an_alert_and_holds_nothing() {
             assert!(pair.heard.is_empty() && pair.stream.held_bytes() <= TLS_CARRIED_MAX, "{what}");
         }
     }
+}
+
+#[test]
+fn what_is_held_grows_with_what_has_come() {
+    let files = Files::new("trickle");
+    let acceptor = files.acceptor();
+    let mut pair = Pair::new(&Arc::new(files.client(&TLS13)), &acceptor);
+    pair.pump(2048);
+    // The header of a largest record, and then all but its last byte.
+    for (n, byte) in [23, 3, 3, 0x40, 0].into_iter().chain([7; 16_383]).enumerate() {
+        pair.give(&[byte], 1);
+        let held = pair.stream.held_bytes();
+        assert!(held <= 4 * (n + 1) + 64, "{held} bytes of {}", n + 1);
+    }
+    assert_eq!(pair.end, None);
 }
 
 #[test]

@@ -64,6 +64,13 @@ pub const CLOSE_REASON_MAX: usize = 123;
 pub const RATE_BURST_MS: u32 = 2_000;
 /// Upgrades that may come at once, as a part of those that may come in a second (ms of it).
 pub const HANDSHAKE_BURST_MS: u32 = 250;
+/// How long clients wait for a TLS handshake while more come than may be done, before all who wait are reset (ms).
+pub const TLS_BACKLOG_WAIT_MS: u64 = 2_000;
+/// Steps of TLS handshakes done in one turn (number): a handshake has two, of which one takes some 100 µs. The others wait.
+pub const TLS_STEPS_PER_TURN: u32 = 16;
+/// Steps that wait for their turn (number); past half of it no connection is accepted for one, past all
+/// of it none begins. Where `rate.tls_handshakes` is 0 the connections are their bound.
+pub const TLS_STEPS_WAITING: usize = 1024;
 /// Clients that are sent away are told to come back after 1 to so many seconds, so that they do not come together again.
 pub const RETRY_SPREAD_S: u64 = 5;
 /// Messages that may follow one another into a wait that their sender was told of (number); one more closes with 3013.

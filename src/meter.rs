@@ -150,6 +150,11 @@ impl Debt {
         if takes > 0 && owed > rate.burst { rate.time(owed - rate.burst) } else { 0 }
     }
 
+    /// How many things more may be done now.
+    pub fn left(self, takes: u32, rate: &Rate) -> u32 {
+        rate.burst.saturating_sub(self.owed()).checked_div(takes).unwrap_or(u32::MAX)
+    }
+
     /// Notes what was done, even if it came to too much.
     pub fn charge(&mut self, takes: u32) {
         self.set(self.owed().saturating_add(takes), self.ignored());

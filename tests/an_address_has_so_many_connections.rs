@@ -1,13 +1,15 @@
 //! An address has as many connections as `client.address_connection_limit` says, on all cores together. A further one is told so by
-//! HTTP 429, far too many are closed at once, other addresses notice nothing, and who leaves makes room.
+//! HTTP 429, or reset over TLS; far too many are closed at once, other addresses notice nothing, and who leaves makes room.
 
 mod common;
 
 use common::raw::{Raw, UPGRADE, auth};
+use common::tls::{TLS13, TlsServer};
 use common::{PATIENCE, TestServer};
 use longwire::metrics::{Counter, Gauge};
 use socket2::{Domain, Socket, Type};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 const LIMIT: usize = 3;
 
@@ -65,6 +67,20 @@ fn an_address_has_so_many_connections() {
     let statuses: Vec<u16> = again.iter_mut().map(knock).collect();
     assert_eq!(statuses.iter().filter(|status| **status == 101).count(), LIMIT, "{statuses:?}");
     assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 1, "{statuses:?}");
+}
+
+#[test]
+fn over_tls_one_too_many_gets_no_handshake() {
+    let wss = TlsServer::chat(1, &[("client.address_connection_limit", "2")]);
+    let config = Arc::new(wss.made.client(&TLS13));
+    let inside = ["alice", "bob"].map(|user| Raw::sign_in_over(wss.connect(&config), user));
+    let mut further = wss.connect(&config);
+    assert!(further.conn.complete_io(&mut further.sock).is_err());
+    let handshakes = wss.server.count(Counter::TlsFull) + wss.server.count(Counter::TlsResumed);
+    assert_eq!((wss.server.count(Counter::Crowded), handshakes), (1, 2));
+    drop((inside, further));
+    wss.server.wait_until("all have left", |server| server.level(Gauge::Places) == 0);
+    Raw::sign_in_over(wss.connect(&config), "alice");
 }
 
 #[test]

@@ -42,7 +42,7 @@ counters! {
     HttpAnswered = "connections_http" {} "Requests that were no upgrade, answered in plain HTTP";
     HandedOver = "connections_handed_over" {} "Connections moved to their user's home shard";
     HandOverFailed = "connections_hand_over_failed" {} "Connections that found no place on their home shard";
-    Shed = "connections_shed" {} "Upgrades answered with 503, to come back later, since too many came at a time";
+    Shed = "connections_shed" {} "Connections sent away since too many came at a time: upgrades answered with 503, and those over TLS reset before their handshake";
     Crowded = "connections_crowded" {} "Connections refused because their address has too many";
     ProxyUntrusted = "connections_proxy_refused" { why = "untrusted" } "Connections closed where a proxy must introduce them: it is none of those trusted, its header is wrong, or late";
     ProxyWrong = "connections_proxy_refused" { why = "wrong" } "Connections closed where a proxy must introduce them: it is none of those trusted, its header is wrong, or late";

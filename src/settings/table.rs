@@ -172,7 +172,7 @@ settings! {
     client_queues_max_size: Bytes = "client.queues_max_size", "1GiB", from "1MiB" to "1024GiB";
     /// Connections one user may have at a time; a further one is closed with 3504.
     client_user_connection_limit: u32 = "client.user_connection_limit", "64", from "1" to "65536";
-    /// Connections one address may have at a time, of IPv6 one network of 64 bits; a further one is answered with HTTP 429. 0: any number, as behind a proxy without `?proxy=v2`, where all come from one address.
+    /// Connections one address may have at a time, of IPv6 one network of 64 bits; a further one is answered with HTTP 429, over TLS reset. 0: any number, as behind a proxy without `?proxy=v2`, where all come from one address.
     client_address_connection_limit: u32 = "client.address_connection_limit", "0", from "0" to "16000000";
     /// Web origins that may connect besides the server's own, like https://chat.example.org.
     client_allowed_origins: Vec<String> = "client.allowed_origins", "";
@@ -193,6 +193,8 @@ settings! {
 
     /// Upgrades a second on each core; beyond it HTTP 503 with Retry-After, so that a storm of clients does not slow those who are in. 0: any number.
     rate_handshakes: u32 = "rate.handshakes", "30000", from "0" to "1000000";
+    /// TLS handshakes begun a second on each core, in place of rate.handshakes on wss://; beyond it clients wait to be accepted, and after two seconds of that are reset before any cryptography. 0: any number.
+    rate_tls_handshakes: u32 = "rate.tls_handshakes", "5000", from "0" to "1000000";
     /// WebSocket messages, pings and pongs one connection may send a second; beyond it error 429, and 3013 for who does not wait. 0: any number.
     rate_connection_messages: u32 = "rate.connection_messages", "10000", from "0" to "1000000";
     /// Bytes of them, headers included, one connection may send a second. 0: any number.

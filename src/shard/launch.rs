@@ -385,6 +385,7 @@ fn plane_config(plan: &Plan, crowd: Option<Arc<Crowd>>) -> PlaneConfig {
         outboxes_budget: settings.client_queues_max_size.get() / plan.cores.len(),
         sign_in: !echo,
         handshakes: if echo { 0 } else { settings.rate_handshakes },
+        tls_handshakes: if echo { 0 } else { settings.rate_tls_handshakes },
         head_timeout: millis(settings.client_head_timeout),
         crowd,
         trusted: settings.proxy_trusted.clone(),

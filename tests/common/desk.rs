@@ -61,7 +61,8 @@ pub struct Desk {
     pub tally: Tally,
     /// What time the plane is told (ms).
     pub uptime: u64,
-    address: SocketAddr,
+    /// Where it listens.
+    pub address: SocketAddr,
     completions: Vec<(u8, Completion)>,
     scratch: Vec<Completion>,
     _bell: OwnedFd,
@@ -79,6 +80,7 @@ pub fn config() -> PlaneConfig {
         sign_in: false,
         rate: Rate::NONE,
         handshakes: 0,
+        tls_handshakes: 0,
         head_timeout: 60_000,
         crowd: None,
         trusted: Vec::new(),
@@ -95,8 +97,13 @@ impl Desk {
 
     /// One with a ring of the test's own, which was built on this thread.
     pub fn over(config: PlaneConfig, ring: Ring, bell: OwnedFd) -> Self {
-        let mut plane = Plane::new(config, vec![ring]);
         let listener = Listener::bind("127.0.0.1:0".parse().expect("an address")).expect("a listener");
+        Self::on(listener, config, ring, bell)
+    }
+
+    /// The same on a listener of the test's own.
+    pub fn on(listener: Listener, config: PlaneConfig, ring: Ring, bell: OwnedFd) -> Self {
+        let mut plane = Plane::new(config, vec![ring]);
         let address = listener.endpoint().address().expect("of TCP");
         plane.listen([listener]);
         let rules = HttpRules::default();

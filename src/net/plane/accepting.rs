@@ -28,6 +28,13 @@ pub(super) struct Entrance {
     stops: bool,
 }
 
+impl Entrance {
+    /// Whether what comes here is TLS.
+    pub(super) fn speaks_tls(&self) -> bool {
+        self.listener.endpoint().tls
+    }
+}
+
 impl Plane {
     /// Starts accepting on these listeners, which share what accepts there may be at once.
     pub fn listen(&mut self, listeners: impl IntoIterator<Item = Listener>) {
@@ -81,18 +88,24 @@ impl Plane {
         let Some(entrance) = self.entrances.get_mut(gate) else { return };
         let fd = entrance.listener.as_raw_fd();
         let shared = entrance.listener.is_shared();
-        let (ring, number) = (&mut self.rings[ring], Gate(gate as u8));
+        let number = Gate(gate as u8);
         let named = !shared && (self.config.crowd.is_some() || entrance.listener.endpoint().proxy);
         // On a shared socket the kernel would wake the core whose accept goes on by itself for every connection.
-        if room > waiting && !named && !shared {
+        let tls = entrance.speaks_tls();
+        let counted = named || tls && self.admission.is_limited();
+        if room > waiting && !counted && !shared {
             if entrance.accepts == 0 {
-                ring.accept(fd, number);
+                self.rings[ring].accept(fd, number);
                 (entrance.accepts, entrance.goes_on) = (1, true);
             }
             return;
         }
         let at_once = if shared { SHARED_ACCEPTS_AT_ONCE } else { ACCEPTS_AT_ONCE };
-        while entrance.accepts < room.min(at_once).min(ACCEPTS_AT_ONCE / all) {
+        let wanted = room.min(at_once).min(ACCEPTS_AT_ONCE / all);
+        let armed = entrance.accepts;
+        let wanted = self.may_accept(tls, wanted, armed);
+        let (entrance, ring) = (&mut self.entrances[gate], &mut self.rings[ring]);
+        while entrance.accepts < wanted {
             // One that goes on by itself would not tell from where each of them comes.
             if !named {
                 ring.accept_one(fd, number);
@@ -128,7 +141,7 @@ impl Plane {
     }
 
     /// Sees to it that a listener has the accepts under way that its ring has room for.
-    fn keep_accepting(&mut self, gate: usize, ring: usize) {
+    pub(super) fn keep_accepting(&mut self, gate: usize, ring: usize) {
         let (room, waiting) = (self.rings[ring].room(), self.may_wait());
         let Some(entrance) = self.entrances.get_mut(gate).filter(|e| e.ring == Some(ring)) else { return };
         if entrance.accepts == 0 {
@@ -169,6 +182,15 @@ impl Plane {
         } else {
             self.place_for(from).map_err(|FarTooMany| Counter::Crowded)?
         };
+        if endpoint.tls {
+            // Before its handshake it cannot be told anything.
+            if place.as_ref().is_some_and(Place::is_over) {
+                return Err(Counter::Crowded);
+            }
+            if !self.admission.takes(self.uptime) {
+                return Err(Counter::Shed);
+            }
+        }
         let id = ConnId::from(self.conns.insert(conn));
         if let Some(place) = place {
             self.places.insert(id, place);

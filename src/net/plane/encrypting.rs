@@ -108,6 +108,9 @@ impl Plane {
         if !self.encrypted.streams.contains_key(&id) && !self.begin_stream(id, bytes) {
             return;
         }
+        if self.waits_its_turn(id, bytes) {
+            return;
+        }
         let mut plain = std::mem::take(&mut self.encrypted.received);
         plain.clear();
         let Some(stream) = self.encrypted.streams.get_mut(&id) else { return };
@@ -153,6 +156,9 @@ impl Plane {
             }
             self.counters.count(Counter::TlsFailed);
             self.answer_http(id, &http::not_encrypted());
+            return false;
+        }
+        if !self.may_begin(id) {
             return false;
         }
         let stream = self.encrypted.acceptor.as_ref().and_then(|acceptor| Stream::new(acceptor).ok());

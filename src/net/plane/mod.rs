@@ -3,6 +3,7 @@
 //! A handler above it is told of upgrades, messages and ends, and asks for sends, closes and moves.
 
 mod accepting;
+mod admitting;
 mod closing;
 mod encrypting;
 mod introducing;
@@ -102,6 +103,8 @@ pub struct PlaneConfig {
     pub rate: Rate,
     /// Upgrades a second; 0 for any number.
     pub handshakes: u32,
+    /// TLS handshakes a second; 0 for any number.
+    pub tls_handshakes: u32,
     /// From accept to the whole head of a request.
     pub head_timeout: u64,
     /// Connections by address, where they are limited.
@@ -126,6 +129,7 @@ pub struct Plane {
     /// How many of them have been looked at for their request's head.
     heads_seen: usize,
     door: pacing::Door,
+    admission: admitting::Admission,
     closed_by: VecDeque<(u64, ConnId)>,
     sweep: timing::Sweep,
     timer_at: Option<u64>,
@@ -171,6 +175,7 @@ impl Plane {
         Self {
             commands_max: commands.clamp(1, COMMANDS_IN_FLIGHT) as u16,
             door: pacing::Door::new(config.handshakes),
+            admission: admitting::Admission::new(config.tls_handshakes),
             heads_seen: 0,
             deflater: Deflater::new(config.deflate),
             inflater: None,
@@ -273,7 +278,8 @@ impl Plane {
 
     /// Whether any ring has something to submit or to reap, or some connection waits for its turn.
     pub fn is_ready(&mut self) -> bool {
-        !self.dry.is_empty() || !self.resumable.is_empty() || self.rings.iter_mut().any(Ring::is_ready)
+        let waiting = !self.dry.is_empty() || !self.resumable.is_empty() || self.admission.has_work();
+        waiting || self.rings.iter_mut().any(Ring::is_ready)
     }
 
     /// Makes all rings tell the eventfd of completions, or not.
@@ -307,10 +313,12 @@ impl Plane {
         self.note_standstill(uptime);
         self.turn = self.turn.wrapping_add(1);
         self.uptime = uptime;
+        self.allow_steps();
     }
 
     /// Handles completions, in their order.
     pub fn dispatch<H: Handler>(&mut self, handler: &mut H, completions: &mut Vec<(u8, Completion)>) {
+        self.do_steps(handler);
         for (ring, completion) in completions.drain(..) {
             match completion.token.op() {
                 Some(Op::Accept) => self.accepted(usize::from(ring), completion),

@@ -1,6 +1,6 @@
 //! Pacing: how fast one connection may send, and how fast connections may come. Knows no user and no command.
 
-use super::{Handler, Plane};
+use super::{Flags, Handler, Plane};
 use crate::ids::ConnId;
 use crate::limits::{HANDSHAKE_BURST_MS, RETRY_SPREAD_S};
 use crate::meter::{Debt, Rate, SECOND_TICK, TICK_MS, Verdict};
@@ -12,7 +12,7 @@ use crate::wire::CloseCode;
 /// Why a connection is closed that does not wait as it was told.
 const TOO_FAST: &str = "too many messages sent without the wait that was told";
 
-/// How fast upgrades come to this core: those who are connected are served before more are let in.
+/// How fast something comes to this core, as upgrades do: those who are connected are served before more are let in.
 #[derive(Debug)]
 pub(super) struct Door {
     rate: Rate,
@@ -25,16 +25,52 @@ pub(super) struct Door {
 impl Door {
     /// A door that lets in so many a second.
     pub(super) fn new(handshakes: u32) -> Self {
-        let rate = Rate::per_second(handshakes, 0).with_burst(HANDSHAKE_BURST_MS);
+        Self::with_burst(handshakes, HANDSHAKE_BURST_MS)
+    }
+
+    /// The same, with so much of it at once (ms).
+    pub(super) fn with_burst(handshakes: u32, millis: u32) -> Self {
+        let rate = Rate::per_second(handshakes, 0).with_burst(millis);
         Self { rate, debt: Debt::default(), paid: 0, sent_away: 0 }
+    }
+
+    /// Whether there is any limit.
+    pub(super) fn is_limited(&self) -> bool {
+        self.rate.takes(1, 0) > 0
+    }
+
+    fn pay(&mut self, uptime: u64) {
+        let tick = (uptime / TICK_MS) as u32;
+        self.debt.pay(tick.wrapping_sub(self.paid), SECOND_TICK);
+        self.paid = tick;
+    }
+
+    /// Lets one in, if one may come now.
+    pub(super) fn passes(&mut self, uptime: u64) -> bool {
+        self.pay(uptime);
+        self.debt.add(self.rate.takes(1, 0), &self.rate).is_ok()
+    }
+
+    /// How many may come now.
+    pub(super) fn left(&mut self, uptime: u64) -> u32 {
+        self.pay(uptime);
+        self.debt.left(self.rate.takes(1, 0), &self.rate)
+    }
+
+    /// Whether more than half may come of what may come at once.
+    pub(super) fn is_at_ease(&mut self, uptime: u64) -> bool {
+        self.left(uptime) > Debt::default().left(self.rate.takes(1, 0), &self.rate) / 2
+    }
+
+    /// How long it takes until one more may come (ms).
+    pub(super) fn wait(&mut self, uptime: u64) -> u64 {
+        self.pay(uptime);
+        self.debt.wait(self.rate.takes(1, 0), &self.rate)
     }
 
     /// Lets one in, or tells after how many seconds to come back.
     fn knock(&mut self, uptime: u64) -> Result<(), u64> {
-        let tick = (uptime / TICK_MS) as u32;
-        self.debt.pay(tick.wrapping_sub(self.paid), SECOND_TICK);
-        self.paid = tick;
-        self.debt.add(self.rate.takes(1, 0), &self.rate).map_err(|_| self.later())
+        if self.passes(uptime) { Ok(()) } else { Err(self.later()) }
     }
 
     /// After how many seconds the next one that is sent away is to come back.
@@ -52,6 +88,10 @@ impl Plane {
             self.counters.count(Counter::Crowded);
             self.answer_http(id, &http::crowded(later));
             return false;
+        }
+        // Over TLS it was let in before its handshake.
+        if self.conn(id).is_some_and(|conn| conn.flags.has(Flags::TLS)) {
+            return true;
         }
         let Err(later) = self.door.knock(self.uptime) else { return true };
         self.counters.count(Counter::Shed);

@@ -51,6 +51,15 @@ impl Endpoint {
         };
         let list = items.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let same = |a: &Self, b: &Self| a.place == b.place && a.address().is_none_or(|at| at.port() != 0);
+        let part = |one: SocketAddr, all: SocketAddr| {
+            let same_port = one.port() == all.port() && one.port() != 0;
+            same_port && one.is_ipv4() == all.is_ipv4() && all.ip().is_unspecified() && one.ip() != all.ip()
+        };
+        let addresses: Vec<SocketAddr> = list.iter().filter_map(Self::address).collect();
+        let pairs = || addresses.iter().flat_map(|one| addresses.iter().map(move |all| (*one, *all)));
+        if let Some((one, all)) = pairs().find(|(one, all)| part(*one, *all)) {
+            return Err(format!("names {one} beside {all}, of which it is a part"));
+        }
         match (1..list.len()).find(|&i| list[..i].iter().any(|other| same(other, &list[i]))) {
             Some(twice) => Err(format!("names {} twice", list[twice].place)),
             None => Ok(list),
@@ -182,10 +191,13 @@ mod tests {
     fn a_list_names_no_place_twice_and_not_too_many() {
         let list = Endpoint::list("127.0.0.1:1, wss://127.0.0.1:2,unix:/x").expect("a list");
         assert_eq!(list.len(), 3);
-        assert!(Endpoint::list("127.0.0.1:0,127.0.0.1:0").is_ok(), "two free ports");
+        assert!(Endpoint::list("127.0.0.1:0,127.0.0.1:0,0.0.0.0:0").is_ok(), "free ports");
+        assert!(Endpoint::list("0.0.0.0:1,[::]:1,[::1]:2,127.0.0.1:2").is_ok(), "none is a part of another");
         for (text, says) in [
             ("127.0.0.1:1,wss://127.0.0.1:1", "names 127.0.0.1:1 twice"),
             ("unix:/x,unix:/x?proxy=v2", "names unix:/x twice"),
+            ("0.0.0.0:1,wss://127.0.0.1:1", "names 127.0.0.1:1 beside 0.0.0.0:1"),
+            ("[::1]:1,[::]:1", "names [::1]:1 beside [::]:1"),
             ("127.0.0.1:1,", "names ``"),
             ("127.0.0.1:1,x", "names `x`, which is not an address"),
             (&["127.0.0.1:0"; LISTENERS_MAX + 1].join(","), "at most"),

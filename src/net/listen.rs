@@ -6,7 +6,7 @@ use rustix::net::sockopt::socket_peercred;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::fs::{self, Permissions};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
@@ -16,6 +16,9 @@ use std::sync::Arc;
 
 /// Ports tried when the kernel chooses one that another server of this user listens on already.
 const PORT_TRIES: usize = 16;
+
+/// What the names of all locks begin with.
+const LOCKS: &str = "longwire/";
 
 /// One core's listener at one place. On TCP each core has a socket of its own, closed while the core is full; all cores
 /// accept on the one socket of a file, since the kernel spreads nothing there.
@@ -152,16 +155,43 @@ impl From<io::Error> for LockError {
 }
 
 impl PlaceLock {
+    /// Takes the lock of an address, of which no other server may hold all or a part. Each looks at the others' locks when it
+    /// has its own: of two that start at once both may be refused, never none.
+    fn take_address(address: SocketAddr) -> Result<Self, LockError> {
+        let lock = Self::take(&address.to_string())?;
+        let all: IpAddr =
+            if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let parts = if address.ip() == all { held_on(address.port()) } else { Vec::new() };
+        let parts = parts.into_iter().filter(|part| part.is_ipv4() == address.is_ipv4());
+        for other in parts.chain([SocketAddr::new(all, address.port())]) {
+            let name = UnixAddr::from_abstract_name(format!("{LOCKS}{other}"))?;
+            if other != address
+                && let Ok(stream) = UnixStream::connect_addr(&name)
+            {
+                return Err(LockError::Busy(peer(&stream)));
+            }
+        }
+        Ok(lock)
+    }
+
     /// Takes the lock: an abstract socket, which the kernel frees with the process, in the same network namespace
     /// as the port (unix(7)).
     fn take(place: &str) -> Result<Self, LockError> {
-        let name = UnixAddr::from_abstract_name(format!("longwire/{place}"))?;
+        let name = UnixAddr::from_abstract_name(format!("{LOCKS}{place}"))?;
         match UnixListener::bind_addr(&name) {
             Ok(held) => Ok(Self { _held: held, file: None }),
             Err(e) if e.kind() == io::ErrorKind::AddrInUse => Err(LockError::Busy(holder(&name))),
             Err(e) => Err(e.into()),
         }
     }
+}
+
+/// The addresses with this port that servers hold (proc(5)); none where there is no `/proc`.
+fn held_on(port: u16) -> Vec<SocketAddr> {
+    let sockets = fs::read_to_string("/proc/net/unix").unwrap_or_default();
+    let locks =
+        sockets.split_ascii_whitespace().filter_map(|word| word.strip_prefix('@')?.strip_prefix(LOCKS));
+    locks.filter_map(|lock| lock.parse().ok()).filter(|address: &SocketAddr| address.port() == port).collect()
 }
 
 fn holder(name: &UnixAddr) -> Option<i32> {
@@ -232,14 +262,15 @@ pub fn bind_locked(endpoint: &Endpoint, mode: u32) -> Result<(Listener, PlaceLoc
         }
     };
     if address.port() != 0 {
-        let lock = PlaceLock::take(&address.to_string())?;
+        let lock = PlaceLock::take_address(address)?;
         return Ok((Listener::bind_tcp(endpoint, address)?, lock));
     }
     let mut tries = PORT_TRIES;
     loop {
         let listener = Listener::bind_tcp(endpoint, address)?;
         tries -= 1;
-        match PlaceLock::take(&listener.endpoint.place.to_string()) {
+        let bound = listener.endpoint.address().unwrap_or(address);
+        match PlaceLock::take_address(bound) {
             Ok(lock) => return Ok((listener, lock)),
             Err(LockError::Busy(_)) if tries > 0 => {}
             Err(e) => return Err(e),

@@ -65,7 +65,7 @@ impl Terms {
                 client.write_tls(&mut bytes).expect("bytes");
             }
             let start = cpu_time();
-            let outcome = stream.read(&mut bytes, &mut plain);
+            let outcome = stream.read(&mut bytes, &mut plain, 0);
             let mut answer = Vec::new();
             stream.take_pending(&mut answer);
             took += cpu_time() - start;
@@ -124,7 +124,7 @@ fn messages(c: &mut Criterion) {
                         plain.clear();
                         out.clear();
                         let start = cpu_time();
-                        stream.read(&mut bytes, &mut plain);
+                        stream.read(&mut bytes, &mut plain, 0);
                         assert!(stream.write(black_box(&plain), &mut out));
                         let took = cpu_time() - start;
                         let mut answer = &out[..];

@@ -39,6 +39,7 @@ macro_rules! counters {
 counters! {
     Accepted = "connections_accepted" {} "Connections accepted";
     Upgraded = "connections_upgraded" {} "WebSocket upgrades answered with 101";
+    GrewQuiet = "connections_grew_quiet" {} "Connections that said nothing between two heartbeats and take less of the kernel's memory since";
     HttpAnswered = "connections_http" {} "Requests that were no upgrade, answered in plain HTTP";
     HandedOver = "connections_handed_over" {} "Connections moved to their user's home shard";
     HandOverFailed = "connections_hand_over_failed" {} "Connections that found no place on their home shard";

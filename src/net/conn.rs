@@ -49,6 +49,12 @@ impl Flags {
     pub const PAGE: Self = Self(1 << 8);
     /// What goes over its socket is TLS.
     pub const TLS: Self = Self(1 << 9);
+    /// A message came since the heartbeat's last visit.
+    pub const TALKED: Self = Self(1 << 11);
+    /// None came between two visits: it is waited for by a poll, which takes less of the kernel's memory than a receive.
+    pub const QUIET: Self = Self(1 << 12);
+    /// What [`Flags::RECV`] stands for is that poll.
+    pub const POLL: Self = Self(1 << 13);
     /// Its proxy has not introduced it yet.
     pub const PROXY: Self = Self(1 << 10);
 

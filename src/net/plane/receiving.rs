@@ -62,9 +62,43 @@ const CONTROL_MAX: usize = 125;
 impl Plane {
     /// Arms the next receive, as the connection's state wants it. The caller has set [`Flags::RECV`].
     pub(super) fn arm_receive(&mut self, id: ConnId) {
-        let Some(conn) = self.conns.get(id.into()) else { return };
-        let (slot, multishot) = (conn.slot, conn.state == State::Live);
-        self.rings[usize::from(conn.ring)].recv(slot, multishot, Token::new(Op::Recv, id));
+        let Some(conn) = self.conns.get_mut(id.into()) else { return };
+        let (slot, live) = (conn.slot, conn.state == State::Live);
+        let (ring, token) = (&mut self.rings[usize::from(conn.ring)], Token::new(Op::Recv, id));
+        if live && conn.flags.has(Flags::QUIET) {
+            conn.flags.set(Flags::POLL);
+            ring.poll(slot, token);
+        } else {
+            ring.recv(slot, live, token);
+        }
+    }
+
+    /// Receives once from a quiet connection, whose poll says that something has come: most of them only answer a ping, and
+    /// are waited for by a poll again.
+    fn receive_once(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id.into()) else { return };
+        if conn.wants_receive() {
+            conn.flags.set(Flags::RECV);
+            self.rings[usize::from(conn.ring)].recv(conn.slot, false, Token::new(Op::Recv, id));
+        }
+    }
+
+    /// The heartbeat's visit to a connection that is read: one that said nothing but pongs since the last visit is quiet from
+    /// now on, until it says something.
+    pub(super) fn grow_quiet(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id.into()) else { return };
+        if conn.flags.has(Flags::TALKED) {
+            return conn.flags.clear(Flags::TALKED);
+        }
+        if conn.state != State::Live || conn.flags.has(Flags::QUIET) {
+            return;
+        }
+        conn.flags.set(Flags::QUIET);
+        self.counters.count(Counter::GrewQuiet);
+        if conn.flags.has(Flags::RECV) {
+            // Its completion arms the poll.
+            self.rings[usize::from(conn.ring)].cancel(Token::new(Op::Recv, id));
+        }
     }
 
     /// Receives again if the connection wants to and is not doing so.
@@ -110,7 +144,12 @@ impl Plane {
         let id = completion.token.conn();
         let buffer = self.rings[usize::from(ring)].received(&completion);
         let dry = completion.result == -libc::ENOBUFS;
+        let mut readable = false;
         if let Some(conn) = self.conns.get_mut(id.into()) {
+            if conn.flags.has(Flags::POLL) {
+                conn.flags.clear(Flags::POLL);
+                readable = completion.result > 0;
+            }
             if !completion.more {
                 conn.flags.clear(Flags::RECV);
             }
@@ -130,7 +169,9 @@ impl Plane {
             self.arrived(handler, id, &mut buffer);
             self.rings[usize::from(ring)].give_back(buffer);
         }
-        if dry {
+        if readable {
+            self.receive_once(id);
+        } else if dry {
             self.wait_for_buffer(id);
         } else if !completion.more {
             self.want_receive(id);
@@ -145,6 +186,15 @@ impl Plane {
             self.feed_encrypted(handler, id, bytes);
         } else {
             self.feed(handler, id, bytes);
+        }
+    }
+
+    /// Someone says more than that it is there.
+    #[inline]
+    fn talked(&mut self, id: ConnId) {
+        if let Some(conn) = self.conn_mut(id) {
+            conn.flags.set(Flags::TALKED);
+            conn.flags.clear(Flags::QUIET);
         }
     }
 
@@ -284,6 +334,9 @@ impl Plane {
                     limits.message_max = self.message_max(id);
                 }
                 Found::Ping(_) | Found::Message => {}
+            }
+            if !matches!(found, Found::Pong) {
+                self.talked(id);
             }
             frames += 1;
             // What follows waits for the answers to what came before; without more the connection is not paused for them.

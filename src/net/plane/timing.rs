@@ -145,6 +145,7 @@ impl Plane {
             return self.close(id, CloseCode::NoPong, "no sign of life for two heartbeats");
         }
         self.send_ping(id);
+        self.grow_quiet(id);
         if let Some(tag) = tag {
             self.notices.push(Notice::Heartbeat(tag));
         }

@@ -12,7 +12,7 @@ pub enum State {
     Head,
     /// WebSocket, nobody signed in yet: receives are one-shot, so that nothing arrives while it moves.
     Open,
-    /// WebSocket and signed in: receives are multishot.
+    /// WebSocket and signed in: receives are multishot, or a poll waits for one that is quiet.
     Live,
     /// To be moved to another shard as soon as nothing is in flight.
     Moving,

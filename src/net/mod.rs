@@ -1,4 +1,4 @@
-//! Bytes to messages and back: sockets, io_uring, HTTP upgrade, WebSocket frames. Knows no chat rules, no log.
+//! Bytes to messages and back: sockets, io_uring, TLS, HTTP upgrade, WebSocket frames. Knows no chat rules, no log.
 
 pub mod capacity;
 pub mod conn;

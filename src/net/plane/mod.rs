@@ -266,7 +266,7 @@ impl Plane {
         self.conn(conn).is_some_and(Conn::is_talking)
     }
 
-    /// Notes that someone signed in: receives become multishot from the next one on.
+    /// Notes that someone signed in: receives become multishot from the next one on, until the connection grows quiet.
     pub fn go_live(&mut self, conn: ConnId, tag: u64) {
         if let Some(conn) = self.conn_mut(conn)
             && conn.state == State::Open

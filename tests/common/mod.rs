@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub)] // each test is a crate and uses its own part of it
 
 pub mod desk;
+pub mod disguised;
 pub mod proto;
 pub mod raw;
 pub mod slow;

@@ -9,7 +9,8 @@ mod attacks;
 mod common;
 
 use attacks::{Attack, Meets};
-use common::{Client, PATIENCE, TestServer};
+use common::tls::TlsServer;
+use common::{Client, PATIENCE};
 use longwire::metrics::Gauge;
 use longwire::settings::{ROWS, Settings, row};
 use serde_json::{Value, json};
@@ -47,6 +48,7 @@ const SETTINGS: &[(&str, &str)] = &[
 /// What the server holds for the honest pair at most.
 const AFTERWARDS: &[(Gauge, u64)] = &[
     (Gauge::Connections, 2),
+    (Gauge::TlsConnections, 0),
     (Gauge::JsonSessions, 2),
     (Gauge::ProtoSessions, 0),
     (Gauge::RingSlots, 2),
@@ -76,11 +78,12 @@ struct Pair {
 }
 
 impl Pair {
-    fn new(server: &TestServer) -> Self {
+    fn new(wss: &TlsServer) -> Self {
+        let server = &wss.server;
         let users = [0, 1].map(|shard| {
             (0..).map(|n| format!("honest{n}")).find(|user| server.home_of(user) == shard).expect("a name")
         });
-        let clients = [server.sign_in(&users[0]), server.sign_in(&users[1])];
+        let clients = [0, 1].map(|who: usize| Client::over(wss.plain(), &users[who]));
         Self { users, clients, last: 0 }
     }
 
@@ -124,7 +127,7 @@ impl Pair {
 }
 
 struct Arena {
-    server: TestServer,
+    wss: TlsServer,
     told: Arc<Told>,
     pair: Option<JoinHandle<()>>,
     users: u64,
@@ -133,11 +136,11 @@ struct Arena {
 
 impl Arena {
     fn new() -> Self {
-        let server = TestServer::chat(usize::from(SHARDS), SETTINGS);
-        let (told, pair) = (Arc::new(Told::default()), Pair::new(&server));
+        let wss = TlsServer::chat(usize::from(SHARDS), SETTINGS);
+        let (told, pair) = (Arc::new(Told::default()), Pair::new(&wss));
         let tells = Arc::clone(&told);
         let pair = Some(std::thread::spawn(move || pair.chat(&tells)));
-        Self { server, told, pair, users: 0, descriptors: descriptors() }
+        Self { wss, told, pair, users: 0, descriptors: descriptors() }
     }
 
     /// Waits until the two have said so much more.
@@ -156,14 +159,14 @@ impl Arena {
         while times == 0 || start.elapsed() < Duration::from_secs(seconds) {
             times += 1;
             let heard = self.told.messages.load(Ordering::Relaxed);
-            let counted = self.server.count(attack.counts);
+            let counted = self.wss.server.count(attack.counts);
             let (mut users, first) = ((self.users..).map(|n| format!("eve{n}")), attack.connections as u64);
             self.users += first;
-            let open = attack.carry_out(&self.server, &mut users);
-            let counted = self.server.count(attack.counts) - counted;
+            let open = attack.carry_out(&self.wss, &mut users);
+            let counted = self.wss.server.count(attack.counts) - counted;
             assert!(counted >= first, "{}: {:?} moved by {counted}", attack.name, attack.counts);
             let held = [Gauge::OutboxBytes, Gauge::SendingBytes, Gauge::AssemblyBytes];
-            let held: u64 = held.into_iter().map(|gauge| self.server.level(gauge)).sum();
+            let held: u64 = held.into_iter().map(|gauge| self.wss.server.level(gauge)).sum();
             assert!(held <= HELD, "{}: the server holds {held} bytes", attack.name);
             self.hear_the_pair(heard);
             drop(open);
@@ -189,7 +192,7 @@ impl Arena {
         loop {
             let more: Vec<_> = AFTERWARDS
                 .iter()
-                .map(|(gauge, most)| (gauge, self.server.level(*gauge), *most))
+                .map(|(gauge, most)| (gauge, self.wss.server.level(*gauge), *most))
                 .filter(|(_, level, most)| level > most)
                 .collect();
             if more.is_empty() {
@@ -223,7 +226,10 @@ fn an_attack_costs_only_its_sender() {
     }
     let grown = resident().saturating_sub(before);
     assert!(grown <= GROWTH, "the process has grown by {grown} bytes");
-    assert!(arena.server.level(Gauge::ViewBytes) <= HELD, "messages are kept within store.memory_max_bytes");
+    assert!(
+        arena.wss.server.level(Gauge::ViewBytes) <= HELD,
+        "messages are kept within store.memory_max_bytes"
+    );
     arena.told.stop.store(true, Ordering::Relaxed);
     arena.pair.take().expect("a thread").join().expect("the honest pair lost nothing");
 }
@@ -235,6 +241,7 @@ fn line(attack: &Attack) -> String {
         Meets::Close(code) => format!("close {code}"),
         Meets::Error(code) => format!("error {code}"),
         Meets::End => "the end".to_owned(),
+        Meets::Alert => "an alert".to_owned(),
         Meets::Silence => "nothing".to_owned(),
     };
     let family = attack.counts.family().trim_start_matches("longwire_");

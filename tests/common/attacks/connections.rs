@@ -4,8 +4,8 @@ use super::Does::{Acts, Says};
 use super::Meets::{Close, End, Silence};
 use super::Stage::{Binary, Connected, SignedIn, Upgraded};
 use super::{Attack, Stage, attack};
-use crate::common::TestServer;
 use crate::common::raw::{Raw, UPGRADE, auth};
+use crate::common::tls::TlsServer;
 use longwire::metrics::Counter::{Accepted, ClosedLost, ClosedNoPong, Upgraded as Upgrades};
 use socket2::SockRef;
 use std::net::Shutdown;
@@ -45,14 +45,14 @@ fn reset(raw: Raw) {
     drop(raw);
 }
 
-fn reset_at_once(server: &TestServer, _: &str, _: &mut Raw) {
-    (0..CHURN).for_each(|_| reset(Stage::Connected.reach(server, "")));
+fn reset_at_once(wss: &TlsServer, _: &str, _: &mut Raw) {
+    (0..CHURN).for_each(|_| reset(Stage::Connected.reach(wss, "")));
 }
 
 /// They go while they are on their way to their user's home.
-fn reset_signed_in(server: &TestServer, user: &str, _: &mut Raw) {
+fn reset_signed_in(wss: &TlsServer, user: &str, _: &mut Raw) {
     for n in 0..CHURN {
-        let mut raw = Stage::Connected.reach(server, "");
+        let mut raw = Stage::Connected.reach(wss, "");
         raw.write(&[UPGRADE.as_bytes(), &auth(&format!("{user}-{n}"))].concat());
         reset(raw);
     }

@@ -4,9 +4,9 @@ use super::Does::{Acts, Floods};
 use super::Meets::{Close, Error, Silence};
 use super::Stage::{Binary, SignedIn, Upgraded};
 use super::{Attack, Stage, attack, with_small_window};
-use crate::common::TestServer;
 use crate::common::proto::{self, ask};
 use crate::common::raw::{BINARY, CONTINUE, PING, PONG, Raw, TEXT, frame, text};
+use crate::common::tls::TlsServer;
 use longwire::metrics::Counter::{
     ClosedTooMany, ClosedTooSlow, CommandHistory, LimitedBegun, LimitedConnection, LimitedUser,
 };
@@ -40,6 +40,10 @@ pub(super) fn all() -> Vec<Attack> {
         json(
             "a flood of refused messages",
             json!({"type": "message", "group": "secret", "message": 1, "id": "1"}),
+        ),
+        json(
+            "a flood of refused messages without an id",
+            json!({"type": "message", "group": "secret", "message": 1}),
         ),
         row(
             "a flood of commands before signing in",
@@ -76,11 +80,11 @@ fn until_refused(raw: &mut Raw, command: impl Fn(usize) -> Value) {
     panic!("nothing was refused");
 }
 
-fn invented_users(_: &TestServer, user: &str, raw: &mut Raw) {
+fn invented_users(_: &TlsServer, user: &str, raw: &mut Raw) {
     until_refused(raw, |n| json!({"type": "message", "to": format!("{user}-{n}"), "message": n, "id": "1"}));
 }
 
-fn invented_groups(_: &TestServer, user: &str, raw: &mut Raw) {
+fn invented_groups(_: &TlsServer, user: &str, raw: &mut Raw) {
     until_refused(raw, |n| json!({"type": "joinGroup", "group": format!("{user}-{n}")}));
 }
 
@@ -93,28 +97,28 @@ fn fill(raw: &mut Raw, user: &str) {
     }
 }
 
-fn reads_no_pages(server: &TestServer, user: &str, raw: &mut Raw) {
+fn reads_no_pages(wss: &TlsServer, user: &str, raw: &mut Raw) {
     fill(raw, user);
     with_small_window(raw);
     let page = json!({"type": "history", "conversation": format!("u:{user}:{user}"), "limit": 100});
-    let before = server.count(CommandHistory);
+    let before = wss.server.count(CommandHistory);
     raw.write(&text(&page).repeat(100));
     // Each is some 14 KiB: what the kernel and the queue hold is full before all are read.
-    server.wait_until("some are read", |server| server.count(CommandHistory) - before > 30);
+    wss.server.wait_until("some are read", |server| server.count(CommandHistory) - before > 30);
 }
 
-fn reads_no_group(server: &TestServer, user: &str, raw: &mut Raw) {
+fn reads_no_group(wss: &TlsServer, user: &str, raw: &mut Raw) {
     let group = format!("of-{user}");
-    let mut speaker = Stage::SignedIn.reach(server, &format!("{user}-friend"));
+    let mut speaker = Stage::SignedIn.reach(wss, &format!("{user}-friend"));
     for member in [&mut *raw, &mut speaker] {
         member.write(&text(&json!({"type": "joinGroup", "group": group})));
         while member.expect_event()["type"] != "joined" {}
     }
     with_small_window(raw);
     let body = "x".repeat(7000);
-    let before = server.count(ClosedTooSlow);
+    let before = wss.server.count(ClosedTooSlow);
     // To read up to the close frame would take long through so small a window: the counter tells.
-    for n in (0..1190).take_while(|n| n % 20 > 0 || server.count(ClosedTooSlow) == before) {
+    for n in (0..1190).take_while(|n| n % 20 > 0 || wss.server.count(ClosedTooSlow) == before) {
         speaker
             .write(&text(&json!({"type": "message", "group": group, "message": body, "id": n.to_string()})));
         while speaker.expect_event()["type"] != "ack" {}

@@ -3,13 +3,14 @@
 
 mod connections;
 mod content;
+mod encrypted;
 mod floods;
 mod frames;
 mod requests;
 mod signing_in;
 
-use crate::common::TestServer;
 use crate::common::raw::{Raw, UPGRADE, auth, upgrade_offering, upgrade_with_extensions};
+use crate::common::tls::TlsServer;
 use crate::common::{PATIENCE, proto};
 use longwire::metrics::Counter;
 use socket2::SockRef;
@@ -30,6 +31,8 @@ pub enum Stage {
     Deflating,
     /// The same in the binary encoding.
     Binary,
+    /// Nothing was said on it, where TLS is spoken.
+    Tls,
 }
 
 /// What an attack does on each of its connections.
@@ -39,7 +42,7 @@ pub enum Does {
     /// Writes this so many times, while another thread reads what is answered.
     Floods(Vec<u8>, usize),
     /// Anything else, its own look at what it meets included. `user` is signed in, or is a name that nobody has.
-    Acts(fn(server: &TestServer, user: &str, raw: &mut Raw)),
+    Acts(fn(wss: &TlsServer, user: &str, raw: &mut Raw)),
 }
 
 /// What the sender meets.
@@ -51,8 +54,10 @@ pub enum Meets {
     Close(u16),
     /// An error with this code; the connection lives on.
     Error(u16),
-    /// The end of the connection, without a word.
+    /// The end of the connection, without a word; where TLS is spoken it may say more of itself before.
     End,
+    /// An alert of TLS that anyone can read, and the end.
+    Alert,
     /// No word: it is read no further.
     Silence,
 }
@@ -89,16 +94,17 @@ pub fn all() -> Vec<Attack> {
         content::all(),
         floods::all(),
         connections::all(),
+        encrypted::all(),
     ];
     parts.into_iter().flatten().collect()
 }
 
 impl Stage {
     /// A connection that has come so far.
-    pub fn reach(self, server: &TestServer, user: &str) -> Raw {
-        let mut raw = Raw::over(server.tcp());
+    pub fn reach(self, wss: &TlsServer, user: &str) -> Raw {
+        let mut raw = Raw::over(if self == Self::Tls { wss.tcp() } else { wss.plain() });
         match self {
-            Self::Connected => return raw,
+            Self::Connected | Self::Tls => return raw,
             Self::Upgraded => {
                 raw.write(UPGRADE.as_bytes());
                 raw.expect_upgrade();
@@ -122,15 +128,15 @@ impl Stage {
 impl Attack {
     /// Does it, on all connections at once, and looks at what their sender meets; they are still open when it returns,
     /// as far as it is for the sender to end them.
-    pub fn carry_out(&self, server: &TestServer, users: &mut impl Iterator<Item = String>) -> Vec<Raw> {
-        let reached = |user: String| (self.stage.reach(server, &user), user);
+    pub fn carry_out(&self, wss: &TlsServer, users: &mut impl Iterator<Item = String>) -> Vec<Raw> {
+        let reached = |user: String| (self.stage.reach(wss, &user), user);
         let mut all: Vec<(Raw, String)> = users.take(self.connections).map(reached).collect();
         for (raw, user) in &mut all {
             match &self.does {
                 // A server that has ended it already takes no more.
                 Does::Says(bytes) => drop(raw.stream.write_all(bytes)),
                 Does::Floods(bytes, times) => flood(raw, bytes, *times, self),
-                Does::Acts(act) => act(server, user, raw),
+                Does::Acts(act) => act(wss, user, raw),
             }
         }
         if matches!(self.does, Does::Says(_)) {
@@ -154,7 +160,14 @@ impl Attack {
                 assert_eq!(got, code, "{}: {reason}", self.name);
             }
             Meets::Error(code) => expect_error(raw, code, self),
+            Meets::End if self.stage == Stage::Tls => read_to_end(raw),
             Meets::End => raw.expect_end(),
+            Meets::Alert => {
+                let mut record = [0; 2];
+                raw.stream.read_exact(&mut record).expect("an alert");
+                assert_eq!(record, [21, 3], "{}", self.name);
+                read_to_end(raw);
+            }
             Meets::Silence => {}
         }
     }

@@ -43,9 +43,9 @@ pub(super) fn all() -> Vec<Attack> {
     ]
 }
 
-fn crowd(server: &crate::common::TestServer, user: &str, _: &mut crate::common::raw::Raw) {
-    let others: Vec<_> = (1..CONNECTIONS_OF_A_USER).map(|_| SignedIn.reach(server, user)).collect();
-    let mut last = Upgraded.reach(server, user);
+fn crowd(wss: &crate::common::tls::TlsServer, user: &str, _: &mut crate::common::raw::Raw) {
+    let others: Vec<_> = (1..CONNECTIONS_OF_A_USER).map(|_| SignedIn.reach(wss, user)).collect();
+    let mut last = Upgraded.reach(wss, user);
     last.write(&crate::common::raw::auth(user));
     assert_eq!(last.expect_close().0, 3504);
     drop(others);

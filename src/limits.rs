@@ -18,6 +18,9 @@ pub const ACCEPT_BACKLOG: u32 = 65_535;
 pub const ACCEPTS_AT_ONCE: u32 = 64;
 /// Accepts of one core under way on a socket that all cores share (number): few, so that each core gets its turn.
 pub const SHARED_ACCEPTS_AT_ONCE: u32 = 8;
+/// How long a core waits after an accept that failed for want of something, or a listener that could not be opened, before it
+/// tries again (ms): tried at once it would fail again, and the core would do nothing else.
+pub const ACCEPT_RETRY_MS: u64 = 100;
 /// Receive buffers of all rings of a core together (number); their memory is touched only as rings come into use.
 pub const RECV_BUFFERS_PER_CORE: u32 = 8192;
 /// Receive buffers of one ring at most (a power of two).

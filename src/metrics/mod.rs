@@ -38,6 +38,7 @@ macro_rules! counters {
 
 counters! {
     Accepted = "connections_accepted" {} "Connections accepted";
+    AcceptFailed = "accepts_failed" {} "Accepts that failed for want of files or memory, and listeners that could not be opened again; tried again shortly after";
     Upgraded = "connections_upgraded" {} "WebSocket upgrades answered with 101";
     GrewQuiet = "connections_grew_quiet" {} "Connections that said nothing between two heartbeats and take less of the kernel's memory since";
     HttpAnswered = "connections_http" {} "Requests that were no upgrade, answered in plain HTTP";

@@ -114,15 +114,26 @@ impl Desk {
 
     /// A turn of the plane without a look at what is due.
     pub fn work(&mut self) {
+        self.work_with(|_| {});
+    }
+
+    /// The same, with completions as the test would have them.
+    fn work_with(&mut self, change: impl FnMut(&mut Completion)) {
         self.plane.begin(self.uptime);
         self.plane.reap(&mut self.completions, &mut self.scratch).expect("the ring turns");
+        self.completions.iter_mut().map(|(_, completion)| completion).for_each(change);
         self.plane.dispatch(&mut self.tally, &mut self.completions);
         self.plane.flush();
     }
 
     /// A turn of the plane.
     pub fn turn(&mut self) {
-        self.work();
+        self.turn_with(|_| {});
+    }
+
+    /// A turn of the plane with completions as the test would have them.
+    pub fn turn_with(&mut self, change: impl FnMut(&mut Completion)) {
+        self.work_with(change);
         self.plane.tick();
         self.plane.flush();
     }

@@ -2,7 +2,7 @@
 
 use super::{Conn, Flags, Plane, State};
 use crate::ids::ConnId;
-use crate::limits::{ACCEPTS_AT_ONCE, LISTENERS_MAX, SHARED_ACCEPTS_AT_ONCE};
+use crate::limits::{ACCEPT_RETRY_MS, ACCEPTS_AT_ONCE, LISTENERS_MAX, SHARED_ACCEPTS_AT_ONCE};
 use crate::metrics::Counter;
 use crate::net::crowd::Place;
 use crate::net::listen::Listener;
@@ -26,6 +26,13 @@ pub(super) struct Entrance {
     accepts: u32,
     goes_on: bool,
     stops: bool,
+    /// When to try again, after an accept has failed or the listener could not be opened: no earlier.
+    again_at: Option<u64>,
+}
+
+/// Whether an accept failed for want of what the next one will want as well; any other failure is one connection's own.
+fn is_want(result: i32) -> bool {
+    matches!(-result, libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
 }
 
 impl Entrance {
@@ -38,7 +45,14 @@ impl Entrance {
 impl Plane {
     /// Starts accepting on these listeners, which share what accepts there may be at once.
     pub fn listen(&mut self, listeners: impl IntoIterator<Item = Listener>) {
-        let closed = |listener| Entrance { listener, ring: None, accepts: 0, goes_on: false, stops: false };
+        let closed = |listener| Entrance {
+            listener,
+            ring: None,
+            accepts: 0,
+            goes_on: false,
+            stops: false,
+            again_at: None,
+        };
         self.entrances = listeners.into_iter().map(closed).collect();
         assert!(self.entrances.len() <= LISTENERS_MAX, "each has a share");
         (0..self.entrances.len()).for_each(|gate| self.arm_accept(gate));
@@ -68,10 +82,40 @@ impl Plane {
         match found {
             Some((ring, room)) => match entrance.listener.open() {
                 Ok(()) => self.ask_for_more(gate, ring, room),
-                Err(_) => entrance.ring = None,
+                Err(_) => {
+                    entrance.ring = None;
+                    self.accept_later(gate);
+                }
             },
             // With SO_REUSEPORT an open socket would go on getting its share of the connections.
             None => entrance.listener.close(),
+        }
+    }
+
+    /// Leaves a listener alone for a while: what its accepts want is not there.
+    fn accept_later(&mut self, gate: usize) {
+        self.counters.count(Counter::AcceptFailed);
+        if let Some(entrance) = self.entrances.get_mut(gate) {
+            entrance.again_at.get_or_insert(self.uptime + ACCEPT_RETRY_MS);
+        }
+    }
+
+    /// When a listener that was left alone is tried again.
+    pub(super) fn accepts_again_at(&self) -> Option<u64> {
+        self.entrances.iter().filter_map(|entrance| entrance.again_at).min()
+    }
+
+    /// Tries the listeners again that were left alone for long enough.
+    pub(super) fn accept_again(&mut self) {
+        for gate in 0..self.entrances.len() {
+            let entrance = &mut self.entrances[gate];
+            if entrance.again_at.is_some_and(|at| at <= self.uptime) {
+                entrance.again_at = None;
+                match entrance.ring {
+                    Some(ring) => self.keep_accepting(gate, ring),
+                    None => self.arm_accept(gate),
+                }
+            }
         }
     }
 
@@ -130,6 +174,8 @@ impl Plane {
                 self.counters.count(why);
                 self.rings[ring].close(slot, []);
             }
+        } else if is_want(completion.result) {
+            self.accept_later(gate);
         }
         if let Some(entrance) = self.entrances.get_mut(gate)
             && entrance.ring == Some(ring)
@@ -144,6 +190,9 @@ impl Plane {
     pub(super) fn keep_accepting(&mut self, gate: usize, ring: usize) {
         let (room, waiting) = (self.rings[ring].room(), self.may_wait());
         let Some(entrance) = self.entrances.get_mut(gate).filter(|e| e.ring == Some(ring)) else { return };
+        if entrance.again_at.is_some() {
+            return;
+        }
         if entrance.accepts == 0 {
             self.arm_accept(gate);
         } else if entrance.goes_on && room <= waiting || room == 0 && !entrance.listener.is_shared() {
@@ -208,7 +257,8 @@ impl Plane {
         let room = |used: u32, fill: u32| u64::from(used) * 100 < u64::from(fill) * u64::from(REOPEN_PERCENT);
         if self.rings.iter().any(|ring| room(ring.used(), ring.fill())) {
             for gate in 0..self.entrances.len() {
-                if self.entrances[gate].ring.is_none() {
+                let entrance = &self.entrances[gate];
+                if entrance.ring.is_none() && entrance.again_at.is_none() {
                     self.arm_accept(gate);
                 }
             }

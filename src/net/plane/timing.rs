@@ -81,6 +81,7 @@ impl Plane {
             self.sweep();
         }
         self.admit_again();
+        self.accept_again();
         self.relieve();
         shrink(&mut self.sign_in_by);
         shrink(&mut self.closed_by);
@@ -172,7 +173,10 @@ impl Plane {
             self.sweep.since + left.max(SWEEP_TICK_MIN)
         });
         let head = self.next_head().map(|d| d.0);
-        [sign_in, head, close, sweep, self.admission.again_at()].into_iter().flatten().min()
+        [sign_in, head, close, sweep, self.admission.again_at(), self.accepts_again_at()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Arms the ring's timer for the next deadline, the shard's own included, before a sleep; an earlier one that is

@@ -3,37 +3,58 @@
 use super::{Flags, Notice, Plane, State};
 use crate::frame::{Class, Topic};
 use crate::ids::ConnId;
+use crate::meter::TICK_MS;
 use crate::metrics::Counter;
 use crate::net::http;
 use crate::net::outbox::Pushed;
 use crate::wire::CloseCode;
 
-/// Slots swept in one turn at most (number): a sweep that is late catches up over several turns.
-const SWEEP_SLICE: u32 = 1024;
+/// Looks at each slot in one interval (number): one of them pings, and each finds who has been silent for too long. So whoever
+/// is, is closed no later than one part of so many after it.
+const LOOKS: u32 = 8;
+/// Slots looked at in one turn at most (number): a sweep that is late catches up over several turns.
+const SWEEP_SLICE: u32 = 1024 * LOOKS;
 /// The sweep does not wake an idle shard more often than this (ms).
 const SWEEP_TICK_MIN: u64 = 20;
 /// Of pings one in a queue is enough.
 const PING_TOPIC: u64 = 1;
 
-/// Where the heartbeat is: every slot is visited once per interval, evenly over it.
+/// Where the heartbeat is: it passes over all slots [`LOOKS`] times per interval, evenly, and each slot's ping has its pass.
 #[derive(Debug, Default)]
 pub(super) struct Sweep {
     cursor: u32,
+    /// Passes over all slots (number, wrapping).
+    pass: u32,
     /// Uptime of the last look.
     since: u64,
-    /// Visits due, in units of one interval's part: what a look leaves over is not lost and not done twice.
+    /// Looks due, in units of one interval's part: what is left over is not lost and not done twice.
     owed: u64,
 }
 
 impl Sweep {
-    /// How many slots to visit now, so that all of them are visited once per interval (ms).
+    /// How many slots to look at now, so that each is looked at so often per interval (ms).
     fn due(&mut self, slots: u64, interval: u64, uptime: u64) -> u64 {
         let elapsed = uptime.saturating_sub(self.since);
+        let per_interval = slots * u64::from(LOOKS);
         self.since = uptime;
-        self.owed = (self.owed + slots * elapsed).min(slots * interval);
-        let visits = (self.owed / interval).min(u64::from(SWEEP_SLICE));
-        self.owed -= visits * interval;
-        visits
+        self.owed = (self.owed + per_interval * elapsed).min(per_interval * interval);
+        let looks = (self.owed / interval).min(u64::from(SWEEP_SLICE));
+        self.owed -= looks * interval;
+        looks
+    }
+
+    /// How long it is until the next look (ms).
+    fn wait(&self, slots: u64, interval: u64) -> u64 {
+        interval.saturating_sub(self.owed).div_ceil(slots.max(1) * u64::from(LOOKS))
+    }
+
+    /// The slot to look at, and whether it is time for its ping.
+    fn next(&mut self, slots: u64) -> (u32, bool) {
+        let index = self.cursor;
+        let pings = index.wrapping_add(self.pass).is_multiple_of(LOOKS);
+        self.cursor = if u64::from(index) + 1 >= slots { 0 } else { index + 1 };
+        self.pass = self.pass.wrapping_add(u32::from(self.cursor == 0));
+        (index, pings)
     }
 }
 
@@ -118,19 +139,18 @@ impl Plane {
         }
     }
 
-    /// Visits as many slots as the time since the last visit asks for.
+    /// Looks at as many slots as the time since the last look asks for.
     fn sweep(&mut self) {
         let slots = u64::from(self.conns.high_water());
-        let interval = self.config.ping_interval;
-        let visits = self.sweep.due(slots, interval, self.uptime);
-        for _ in 0..visits {
-            let index = self.sweep.cursor;
-            self.sweep.cursor = if u64::from(index) + 1 >= slots { 0 } else { index + 1 };
-            self.visit(index);
+        let looks = self.sweep.due(slots, self.config.ping_interval, self.uptime);
+        for _ in 0..looks {
+            let (index, pings) = self.sweep.next(slots);
+            self.look_at(index, pings);
         }
     }
 
-    fn visit(&mut self, index: u32) {
+    /// Closes a connection that has been silent for two intervals, and pings one that has not, if its ping is due.
+    fn look_at(&mut self, index: u32, pings: bool) {
         let interval = self.config.ping_interval;
         let Some((key, conn)) = self.conns.at(index) else { return };
         let id = ConnId::from(key);
@@ -142,8 +162,12 @@ impl Plane {
         let tag = conn.tag();
         // Whom the shard itself does not read cannot be heard.
         let silent = conn.silent_for(self.uptime).min(self.uptime.saturating_sub(self.stood_until));
-        if silent > 2 * interval && !conn.flags.has(Flags::HELD) {
+        // A tick more: what was heard may have come at any time in its tick.
+        if silent >= 2 * interval + TICK_MS && !conn.flags.has(Flags::HELD) {
             return self.close(id, CloseCode::NoPong, "no sign of life for two heartbeats");
+        }
+        if !pings {
+            return;
         }
         self.send_ping(id);
         self.grow_quiet(id);
@@ -168,9 +192,8 @@ impl Plane {
         let sign_in = self.sign_in_by.front().map(|d| d.0);
         let close = self.closed_by.front().map(|d| d.0);
         let sweep = (self.config.ping_interval > 0 && !self.conns.is_empty()).then(|| {
-            let slots = u64::from(self.conns.high_water()).max(1);
-            let left = self.config.ping_interval.saturating_sub(self.sweep.owed).div_ceil(slots);
-            self.sweep.since + left.max(SWEEP_TICK_MIN)
+            let slots = u64::from(self.conns.high_water());
+            self.sweep.since + self.sweep.wait(slots, self.config.ping_interval).max(SWEEP_TICK_MIN)
         });
         let head = self.next_head().map(|d| d.0);
         [sign_in, head, close, sweep, self.admission.again_at(), self.accepts_again_at()]
@@ -206,15 +229,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_slot_is_visited_once_per_interval_however_long_the_turns_are() {
+    fn every_slot_is_pinged_once_per_interval_however_long_the_turns_are() {
         const INTERVAL: u64 = 25_000;
-        for slots in [1, 7, 1000, 25_000, 30_000, 101_000, 510_000] {
+        for slots in [1, 7, 8, 1000, 25_000, 30_000, 101_000, 510_000] {
             for turns_per_ms in [1, 20] {
                 let mut sweep = Sweep::default();
-                let visits: u64 = (0..INTERVAL * turns_per_ms)
-                    .map(|turn| sweep.due(slots, INTERVAL, 1 + turn / turns_per_ms))
-                    .sum();
-                assert_eq!(visits, slots, "{slots} slots, {turns_per_ms} turns a millisecond");
+                let (mut pings, mut looks) = (vec![0u8; slots as usize], 0);
+                for turn in 0..INTERVAL * turns_per_ms {
+                    let due = sweep.due(slots, INTERVAL, 1 + turn / turns_per_ms);
+                    looks += due;
+                    for _ in 0..due {
+                        let (index, is_due) = sweep.next(slots);
+                        pings[index as usize] += u8::from(is_due);
+                    }
+                }
+                let what = format!("{slots} slots, {turns_per_ms} turns a millisecond");
+                assert_eq!(looks, slots * u64::from(LOOKS), "{what}");
+                assert!(pings.iter().all(|pings| *pings == 1), "{what}");
             }
         }
     }

@@ -2,15 +2,20 @@
 //! not is closed without an answer. Nowhere else is such a header taken for one. The address in it is the one that is limited.
 
 mod common;
+#[path = "common/process.rs"]
+mod process;
 
 use common::raw::{Raw, UPGRADE, auth};
+use common::tls::{Made, TLS12, TLS13, secure, tcp};
 use common::{PATIENCE, TestServer, plan};
 use longwire::metrics::{Counter, Gauge};
 use longwire::net::endpoint::Endpoint;
 use longwire::shard::{AppKind, Plan};
+use process::Running;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 const LOCAL: u8 = 0x20;
@@ -232,4 +237,33 @@ fn the_address_in_the_header_is_the_one_that_is_limited() {
         inside.push(raw);
     });
     server.wait_until("one is closed", |server| server.count(Counter::Crowded) > 3);
+}
+
+/// The binary itself: a proxy's header, and TLS behind it.
+#[test]
+fn on_wss_the_header_comes_before_tls() {
+    let made = Made::new();
+    let (certificate, key) = (made.certificate(), made.key());
+    let mut arguments = vec!["serve", "--dev", "--listen", "wss://127.0.0.1:0?proxy=v2"];
+    arguments.extend(["--admin-listen", "127.0.0.1:0", "--client-address-connection-limit", "1"]);
+    arguments.extend(["--tls-certificate", certificate.to_str().expect("a path")]);
+    arguments.extend(["--tls-key", key.to_str().expect("a path")]);
+    let running = Running::start(&arguments, "mode");
+    let address: SocketAddr = running.address("wss://").parse().expect("an address");
+    let introduced = |version, header: &[u8]| {
+        let mut stream = tcp(address);
+        stream.write_all(header).expect("it takes bytes");
+        secure(&Arc::new(made.client(version)), stream)
+    };
+    let (one, other) = (client_at([192, 0, 2, 7]), client_at([192, 0, 2, 8]));
+    let _alice = Raw::sign_in_over(introduced(&TLS13, &one), "alice");
+    let _bob = Raw::sign_in_over(introduced(&TLS12, &other), "bob");
+    for refused in [&one[..], &other[..], b""] {
+        let mut stream = introduced(&TLS13, refused);
+        let answer = stream.write_all(UPGRADE.as_bytes()).and_then(|()| stream.read(&mut [0]));
+        assert!(
+            !answer.is_ok_and(|length| length > 0),
+            "their addresses have one each, and a hello is no header"
+        );
+    }
 }

@@ -58,6 +58,8 @@ pub(crate) struct Tallies {
     /// TLS handshakes, and those of them that went on with a session.
     pub(crate) handshakes: Tally,
     pub(crate) resumed: Tally,
+    /// Upgrades answered by HTTP 503 with a time to come again, which the connection then did.
+    pub(crate) told_to_wait: Tally,
     pub(crate) errors: Tally,
     /// Messages of another run.
     pub(crate) foreign: Tally,

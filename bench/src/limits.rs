@@ -101,6 +101,11 @@ pub(crate) const RETRIES_MAX: u8 = 12;
 pub(crate) const RETRY_NS: u64 = 100_000_000;
 pub(crate) const RETRY_MAX_NS: u64 = 5_000_000_000;
 
+/// How often a connection that is told to come later (HTTP 503 with `Retry-After`) does so, and the seconds that it waits at most
+/// each time: a million at 30,000 a second are told a dozen times.
+pub(crate) const TOLD_MAX: u8 = 100;
+pub(crate) const TOLD_SECONDS_MAX: u64 = 60;
+
 /// Connections that a churn may be behind before it leaves some out.
 pub(crate) const CHURN_BEHIND_MAX: usize = 100_000;
 

@@ -69,6 +69,20 @@ fn who_is_not_let_in_again_is_counted() {
     assert!(outcome.faults().is_empty(), "those beside it lost nothing: {outcome:?}");
 }
 
+/// One of them when it connects first, and twenty that come back: they wait as they are told, and then they are in.
+#[test]
+fn who_is_told_to_come_later_does() {
+    let server = Server::of(Kind::Longwire).busy(42..43).busy(50..70).start();
+    let storm = ["storm", "--connections=40", "--rounds=1", "--users=4", "--rate=200", "--dialect=longwire"];
+    let more = ["--warmup=50ms", "--duration=2s", "--drain=30s", "--threads=2", "--url", server.url()];
+    let outcome = run(&[&storm as &[&str], &more].concat());
+    assert_eq!((outcome.code, outcome.count("told_to_wait")), (0, 21), "{outcome:?}");
+    let round = &outcome.report["storm"]["rounds"][0];
+    assert_eq!((round["went"].as_u64(), round["back"].as_u64()), (Some(40), Some(40)), "{outcome:?}");
+    assert!(round["seconds"].as_f64().unwrap() >= 1.0, "they waited: {outcome:?}");
+    assert_eq!(outcome.report["storm"]["failed_attempts"].as_object().unwrap().len(), 0, "{outcome:?}");
+}
+
 /// Ten get in, all others are turned away.
 #[test]
 fn churn_counts_who_is_turned_away() {

@@ -16,6 +16,8 @@ pub(crate) enum End {
     Closed(u16, String),
     /// The answer to the upgrade was another one.
     NoUpgrade(String),
+    /// The answer to the upgrade was to come after so many seconds.
+    Later(u64),
     /// What came is no WebSocket.
     Protocol(String),
     /// No TLS came about, or it broke.
@@ -49,6 +51,7 @@ impl End {
             Self::Eof => "ended without a close frame".into(),
             Self::Closed(code, _) => format!("closed with {code}"),
             Self::NoUpgrade(_) => "no upgrade".into(),
+            Self::Later(_) => "told to wait too often".into(),
             Self::Protocol(_) => "no WebSocket".into(),
             Self::Tls(_) => "no TLS".into(),
             Self::Backlog => "took nothing more".into(),

@@ -17,6 +17,7 @@ mod pool;
 mod tls;
 mod upgrade;
 mod uring;
+mod waits;
 
 use crate::control::{Control, Tallies};
 use crate::tls::Terms;

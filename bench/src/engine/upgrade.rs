@@ -1,5 +1,5 @@
 //! The client's side of the upgrade to WebSocket. Knows no socket.
-use super::deflate;
+use super::{End, deflate};
 use crate::limits::UPGRADE_BYTES;
 use memchr::memmem;
 use std::net::SocketAddr;
@@ -11,6 +11,9 @@ const ACCEPT: &[u8] = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 /// The headers that say which subprotocol is spoken, and what was agreed on beside it.
 const PROTOCOL: &str = "Sec-WebSocket-Protocol";
 const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
+
+/// The header that says after how many seconds to come again.
+const RETRY_AFTER: &str = "Retry-After";
 
 /// What a connection asks for.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +51,18 @@ pub(crate) fn answered(
     bytes: &[u8],
     subprotocol: Option<&str>,
     compress: bool,
-) -> Result<Option<usize>, String> {
+) -> Result<Option<usize>, End> {
+    let head = bytes.strip_prefix(b"HTTP/1.1 503");
+    if let Some(head) = head.filter(|head| memmem::find(head, b"\r\n\r\n").is_some())
+        && let Some(seconds) = header(head, RETRY_AFTER)
+        && let Some(seconds) = str::from_utf8(seconds).ok().and_then(|seconds| seconds.parse().ok())
+    {
+        return Err(End::Later(seconds));
+    }
+    upgraded(bytes, subprotocol, compress).map_err(End::NoUpgrade)
+}
+
+fn upgraded(bytes: &[u8], subprotocol: Option<&str>, compress: bool) -> Result<Option<usize>, String> {
     let Some(end) = memmem::find(bytes, b"\r\n\r\n") else {
         return if bytes.len() > UPGRADE_BYTES {
             Err("an endless answer to the upgrade".into())
@@ -105,8 +119,11 @@ mod tests {
             b"HTTP/1.1 101 Switching Protocols\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
         assert_eq!(answered(&[answer, b"\x81\x00" as &[u8]].concat(), None, false), Ok(Some(answer.len())));
         assert_eq!(answered(&answer[..answer.len() - 1], None, false), Ok(None));
-        let refused = answered(b"HTTP/1.1 503 Busy\r\nx: y\r\n\r\n", None, false).unwrap_err();
+        let refused = upgraded(b"HTTP/1.1 503 Busy\r\nx: y\r\n\r\n", None, false).unwrap_err();
         assert!(refused.contains("503"), "{refused}");
+        let busy = b"HTTP/1.1 503 Service Unavailable\r\nx: y\r\nretry-after: 3\r\n\r\nbusy";
+        assert_eq!(answered(busy, None, false), Err(End::Later(3)));
+        assert_eq!(answered(&busy[..40], None, false), Ok(None));
         assert!(answered(b"HTTP/1.1 101 OK\r\n\r\n", None, false).is_err());
         assert!(answered(&[b'x'; UPGRADE_BYTES + 1], None, false).is_err());
     }
@@ -119,7 +136,7 @@ mod tests {
         assert!(String::from_utf8(wish.request()).unwrap().contains(offer));
         let answer = |more: &str| {
             let key = String::from_utf8_lossy(ACCEPT);
-            answered(
+            upgraded(
                 format!("HTTP/1.1 101 OK\r\nsec-websocket-accept: {key}\r\n{more}\r\n").as_bytes(),
                 None,
                 true,
@@ -140,7 +157,7 @@ mod tests {
         let answer = |more: &str| {
             let key = String::from_utf8_lossy(ACCEPT);
             let head = format!("HTTP/1.1 101 OK\r\nsec-websocket-accept: {key}\r\n{more}\r\n");
-            answered(head.as_bytes(), Some("a.v1"), false)
+            upgraded(head.as_bytes(), Some("a.v1"), false)
         };
         for good in ["sec-websocket-protocol: a.v1\r\n", "x: y\r\nSEC-WebSocket-Protocol:a.v1 \r\nz: z\r\n"] {
             assert!(matches!(answer(good), Ok(Some(_))), "{good}");

@@ -6,6 +6,7 @@ use super::lane::Lane;
 use super::pool::NONE;
 use super::tls::{Read, Tls};
 use super::upgrade::Wish;
+use super::waits::Waits;
 use super::{After, Driver, End, Next, Plan, dial, upgrade};
 use crate::control::{Control, Tallies};
 use crate::limits::{
@@ -37,6 +38,7 @@ pub(crate) struct Engine<'a> {
     /// Connections whose receive goes on by itself.
     streams: VecDeque<u32>,
     demoted: u32,
+    waits: Waits,
     inflater: Inflater,
     slots: u32,
 }
@@ -60,6 +62,7 @@ impl<'a> Engine<'a> {
             open_at: 0.0,
             streams: VecDeque::new(),
             demoted: 0,
+            waits: Waits::default(),
             slots: u32::try_from(slots).unwrap_or(1 << 20),
         }
     }
@@ -246,8 +249,7 @@ impl<'a> Engine<'a> {
             return Ok(used);
         }
         if self.io.conns[at].state == State::Upgrading {
-            let answer = upgrade::answered(bytes, self.plan.subprotocol, self.plan.compress.is_some())
-                .map_err(End::NoUpgrade)?;
+            let answer = upgrade::answered(bytes, self.plan.subprotocol, self.plan.compress.is_some())?;
             let Some(length) = answer else { return Ok(0) };
             used = length;
             self.opened(driver, at);
@@ -316,12 +318,19 @@ impl<'a> Engine<'a> {
         self.io.conns[at].state = State::Open;
         self.io.upgrading -= 1;
         bump(&self.io.tallies.opened, 1);
+        self.waits.forget(number(at));
         driver.opened(&mut self.io, at);
     }
 
     /// Tells the driver of connections that ended; it may end or open others.
     fn tell_ends(&mut self, driver: &mut impl Driver) {
         while let Some((at, end)) = self.io.ended.pop() {
+            if let End::Later(seconds) = end
+                && self.waits.tell(at, seconds, self.io.control.now())
+            {
+                bump(&self.io.tallies.told_to_wait, 1);
+                continue;
+            }
             match driver.closed(&mut self.io, at as usize, &end) {
                 After::Leave => {}
                 After::Reopen => self.io.open_again(at as usize),
@@ -333,6 +342,9 @@ impl<'a> Engine<'a> {
 
     /// Opens connections while few are on their way and the pace allows it.
     fn open_more(&mut self, driver: &mut impl Driver, now: u64) -> anyhow::Result<()> {
+        while let Some(at) = self.waits.next(now) {
+            self.io.open_again(at as usize);
+        }
         while self.io.upgrading < OPENING_MAX && !self.io.control.over() {
             if self.plan.pace.is_some() && self.open_at > now as f64 {
                 break;

@@ -155,6 +155,9 @@ pub(crate) struct Report {
     pub(crate) handshakes: u64,
     #[serde(default)]
     pub(crate) resumed: u64,
+    /// How often a connection was told to come later (HTTP 503 with `Retry-After`) in the whole run, and did.
+    #[serde(default)]
+    pub(crate) told_to_wait: u64,
     pub(crate) notes: Vec<String>,
     /// The run moment by moment, and its curves.
     pub(crate) course: Course,
@@ -237,6 +240,7 @@ impl Table {
             heartbeats: measured.heartbeats,
             handshakes: measured.handshakes,
             resumed: measured.resumed,
+            told_to_wait: measured.told_to_wait,
             notes: measured.notes,
             course: Course {
                 latency: latency.curve(),

@@ -129,6 +129,7 @@ pub(super) fn nothing() -> Report {
         heartbeats: 0,
         handshakes: 0,
         resumed: 0,
+        told_to_wait: 0,
         notes: Vec::new(),
         course: Course::default(),
     }

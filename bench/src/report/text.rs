@@ -75,6 +75,10 @@ impl fmt::Display for Report {
                 "TLS"
             )?;
         }
+        if self.told_to_wait > 0 {
+            let times = self.told_to_wait;
+            writeln!(f, "  {:<10} {times} times a connection was told to wait, and came again", "waited")?;
+        }
         if let Some(usage) = &self.server {
             side(f, "server", usage, None)?;
         }

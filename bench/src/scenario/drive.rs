@@ -55,6 +55,7 @@ impl Run<'_> {
         measured.heartbeats = self.control.total(|tallies| &tallies.pings);
         measured.handshakes = self.control.total(|tallies| &tallies.handshakes);
         measured.resumed = self.control.total(|tallies| &tallies.resumed);
+        measured.told_to_wait = self.control.total(|tallies| &tallies.told_to_wait);
         measured.notes = measured.called_off.iter().cloned().chain(self.control.notes()).collect();
         let foreign = self.control.total(|tallies| &tallies.foreign);
         if foreign > 0 {

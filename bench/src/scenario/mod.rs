@@ -69,6 +69,8 @@ pub(crate) struct Measured {
     /// TLS handshakes in the whole run, and those of them that resumed a session.
     pub(crate) handshakes: u64,
     pub(crate) resumed: u64,
+    /// How often a connection was told to come later, and did.
+    pub(crate) told_to_wait: u64,
     pub(crate) notes: Vec<String>,
     pub(crate) faults: Faults,
     pub(crate) course: Course,

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -42,6 +43,7 @@ pub(crate) struct Builder {
     deaf: Option<(usize, Duration)>,
     noise: Option<(String, Duration)>,
     doors: usize,
+    busy: Vec<Range<usize>>,
     silent: usize,
     keep_closes: bool,
     join_delay: Duration,
@@ -91,6 +93,7 @@ impl Server {
             deaf: None,
             noise: None,
             doors: usize::MAX,
+            busy: Vec::new(),
             silent: usize::MAX,
             keep_closes: false,
             join_delay: Duration::ZERO,
@@ -166,6 +169,12 @@ impl Builder {
         self
     }
 
+    /// These connections, by number, are told to come again after a second.
+    pub(crate) fn busy(mut self, connections: Range<usize>) -> Self {
+        self.busy.push(connections);
+        self
+    }
+
     /// All connections after so many are upgraded, and nothing that they say is answered, no close frame either.
     pub(crate) fn silent_after(mut self, connections: usize) -> Self {
         self.silent = connections;
@@ -218,7 +227,11 @@ impl Builder {
         std::thread::spawn(move || {
             for (number, mut stream) in listener.incoming().map_while(Result::ok).enumerate() {
                 let state = Arc::clone(&shared);
-                if number >= self.silent {
+                if self.busy.iter().any(|busy| busy.contains(&number)) {
+                    requested(&mut stream);
+                    let _ =
+                        stream.write_all(b"HTTP/1.1 503 Busy\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n");
+                } else if number >= self.silent {
                     std::thread::spawn(move || {
                         upgraded(&mut stream, b"");
                         drain(&stream);

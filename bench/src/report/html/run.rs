@@ -185,6 +185,9 @@ fn sides(report: &Report) -> Markup {
                     " TLS handshakes in the whole run: " (units::whole(report.handshakes)) ", "
                     (units::whole(report.resumed)) " of them resumed a session."
                 }
+                @if report.told_to_wait > 0 {
+                    " Connections were told to wait, and came again, " (units::whole(report.told_to_wait)) " times."
+                }
                 @if let Some(us) = report.server_cpu_us_per_frame.filter(|_| report.acks > 0) {
                     " Server CPU per frame out, deliveries and acks: " (units::time(us)) "."
                 }

@@ -6,6 +6,10 @@ pub enum Durability {
     /// Kept in this process only.
     #[default]
     Memory,
+    /// Handed to the operating system: it outlives this process, not a loss of power.
+    Os,
+    /// On the disk (`fdatasync`).
+    Fsync,
 }
 
 impl Durability {
@@ -13,6 +17,8 @@ impl Durability {
     pub fn name(self) -> &'static str {
         match self {
             Self::Memory => "memory",
+            Self::Os => "os",
+            Self::Fsync => "fsync",
         }
     }
 }

@@ -156,6 +156,29 @@ pub const MEMORY_LOG_BYTES: usize = 64 * 1024 * 1024;
 /// Conversations whose head is remembered after their last message was dropped (number, per shard).
 pub const MEMORY_VIEW_HEADS: usize = 1 << 20;
 
+/// The records of one commit of the log (bytes); what is queued beyond them waits for the next one.
+pub const COMMIT_BYTES_MAX: usize = 1024 * 1024;
+/// What a message takes in a commit beside its content: names, id and numbers (bytes, at most).
+pub const RECORD_OVERHEAD: usize = 4096;
+/// The largest content of a message that is stored (bytes).
+pub const MESSAGE_STORED_MAX: usize = COMMIT_BYTES_MAX - RECORD_OVERHEAD;
+/// Commits that wait for the view's thread (number); past it the log's thread waits too.
+pub const APPLY_COMMITS: usize = 64;
+/// Records applied to the view at once (bytes, about).
+pub const APPLY_BYTES: usize = 1024 * 1024;
+/// Records applied to the view between two times that it is put on the disk (bytes).
+pub const PERSIST_BYTES: usize = 32 * 1024 * 1024;
+/// Files of the view that are kept open (number).
+pub const VIEW_FILES: usize = 256;
+/// Threads that read the view (number).
+pub const STORE_READERS: usize = 2;
+/// Records of one shard without an outcome yet (number); more get 503.
+pub const PORT_RECORDS: usize = 65_536;
+/// The same in bytes, about.
+pub const PORT_BYTES: usize = 64 * 1024 * 1024;
+/// Reads of one shard under way (number); more get 503.
+pub const PORT_READS: usize = 65_536;
+
 const _: () = assert!(RECV_BUFFERS_MAX.is_power_of_two() && RECV_BUFFERS_MIN.is_power_of_two());
 const _: () = assert!(RECV_BUFFERS_MAX >= RECV_BUFFERS_MIN);
 const _: () = assert!(RING_CQ >= 4096 && RING_CQ >= 2 * RING_SQ);

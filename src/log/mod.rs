@@ -2,7 +2,9 @@
 //!
 //! Everything durable is a record. `memory` keeps none of them past the view; the durable log stands behind the same seam.
 
+pub mod disk;
 pub mod memory;
+pub mod record;
 
 pub use memory::MemoryLog;
 

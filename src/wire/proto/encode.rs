@@ -106,6 +106,8 @@ fn ack<'a>(time: Millis, durability: schema::Durability) -> AckView<'a> {
 fn proved(durability: Durability) -> schema::Durability {
     match durability {
         Durability::Memory => schema::Durability::Memory,
+        Durability::Os => schema::Durability::Os,
+        Durability::Fsync => schema::Durability::Fsync,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The view's seam: applies committed records and is read. Knows no chat, sockets or shards; never writes the log.
 
+pub mod disk;
 pub mod memory;
 
 pub use memory::MemoryView;

@@ -1,0 +1,323 @@
+//! The view on disk: an index of the log's records in fjall. Knows no log's files, no chat, no shards.
+//!
+//! | keyspace | key | value |
+//! |---|---|---|
+//! | `messages` | conversation, `seq` | the message as the log has it |
+//! | `heads` | conversation | `seq` of its last message |
+//! | `members` | group, user | `seq` after which it joined |
+//! | `groups` | user, group | the same |
+//! | `privates` | user, its private conversation | – |
+//! | `meta` | `applied` | the position up to which the log was applied |
+//!
+//! Applying reads nothing, and what one record writes does not depend on what was there: records that are applied again, as after a
+//! loss of power, leave the same view. It is never the only copy: what is not durable here is still in the log.
+
+mod keys;
+
+#[cfg(test)]
+mod tests;
+
+use super::{Activation, Page, Range};
+use crate::ids::{ConversationId, GroupName, Parties, Seq, UserName};
+use crate::limits::{ACTIVATION_RECENT, VIEW_FILES};
+use crate::log::record::{read_message, write_message};
+use crate::log::{Durability, MessageRecord, Position, Record};
+use crate::wire::size::message_max;
+use crate::wire::{Payload, Target};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Snapshot};
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+const APPLIED: &str = "applied";
+
+/// Replayed when it is opened after a kill (bytes): its default would take a quarter of a minute.
+const JOURNAL: u64 = 64 << 20;
+/// Of one keyspace (bytes).
+const MEMTABLE: u64 = 16 << 20;
+const WORKERS: usize = 2;
+
+/// Why the view cannot be opened, read or written.
+#[derive(Debug)]
+pub enum ViewError {
+    /// The database says.
+    Database(fjall::Error),
+    /// What it holds is not what was written.
+    Damaged(&'static str),
+}
+
+impl fmt::Display for ViewError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Database(error) => write!(f, "{error}"),
+            Self::Damaged(what) => write!(f, "{what}; `longwire store rebuild` makes the view anew"),
+        }
+    }
+}
+
+impl std::error::Error for ViewError {}
+
+impl From<fjall::Error> for ViewError {
+    fn from(error: fjall::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// The database; read from any thread, written by one.
+#[derive(Clone)]
+pub struct DiskView {
+    db: Database,
+    messages: Keyspace,
+    heads: Keyspace,
+    members: Keyspace,
+    groups: Keyspace,
+    privates: Keyspace,
+    meta: Keyspace,
+}
+
+/// Records on their way into the view, all at once.
+pub struct Applying<'a> {
+    view: &'a DiskView,
+    batch: OwnedWriteBatch,
+    applied: Position,
+    scratch: Vec<u8>,
+}
+
+impl DiskView {
+    /// Opens the view in `folder`, an empty one if there is none, with a cache of so many bytes.
+    ///
+    /// # Errors
+    /// [`ViewError`].
+    pub fn open(folder: &Path, cache: u64) -> Result<Self, ViewError> {
+        let db = Database::builder(folder)
+            .worker_threads(WORKERS)
+            .max_journaling_size(JOURNAL)
+            .cache_size(cache)
+            .max_cached_files(Some(VIEW_FILES))
+            .open()?;
+        let keyspace =
+            |name: &str| db.keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE));
+        let (messages, heads, members) = (keyspace("messages")?, keyspace("heads")?, keyspace("members")?);
+        let (groups, privates, meta) = (keyspace("groups")?, keyspace("privates")?, keyspace("meta")?);
+        Ok(Self { messages, heads, members, groups, privates, meta, db })
+    }
+
+    /// Up to where records were applied.
+    ///
+    /// # Errors
+    /// [`ViewError`].
+    pub fn applied(&self) -> Result<Position, ViewError> {
+        Ok(Position(self.meta.get(APPLIED)?.map(|value| number(&value)).transpose()?.unwrap_or(0)))
+    }
+
+    /// Has the log's next records applied though the view was applied further once: the log has lost the end that said so. What is
+    /// in the view stays.
+    ///
+    /// # Errors
+    /// [`ViewError`].
+    pub fn goes_on_from(&self, position: Position) -> Result<(), ViewError> {
+        self.meta.insert(APPLIED, position.0.to_be_bytes())?;
+        Ok(self.db.persist(PersistMode::SyncAll)?)
+    }
+
+    /// Begins to apply what follows [`DiskView::applied`].
+    ///
+    /// # Errors
+    /// [`ViewError`].
+    pub fn applying(&self) -> Result<Applying<'_>, ViewError> {
+        let batch = self.db.batch().durability(Some(PersistMode::Buffer));
+        Ok(Applying { view: self, batch, applied: self.applied()?, scratch: Vec::new() })
+    }
+
+    /// Puts what was applied on the disk, and says up to where that is: the log may free it.
+    ///
+    /// # Errors
+    /// [`ViewError`].
+    pub fn persist(&self) -> Result<Position, ViewError> {
+        let applied = self.applied()?;
+        self.db.persist(PersistMode::SyncAll)?;
+        Ok(applied)
+    }
+
+    /// What a sequencer needs to go on with a conversation.
+    ///
+    /// # Errors
+    /// [`ViewError`].
+    pub fn activate(
+        &self,
+        conversation: &ConversationId,
+        durability: Durability,
+    ) -> Result<Activation, ViewError> {
+        let at = self.db.snapshot();
+        let head = at.get(&self.heads, conversation.as_str())?;
+        let head = Seq(head.map(|value| number(&value)).transpose()?.unwrap_or(0));
+        let mut recent = Vec::new();
+        for item in
+            at.prefix(&self.messages, keys::all_of(conversation.as_str())).rev().take(ACTIVATION_RECENT)
+        {
+            recent.push(Arc::new(message(&item.value()?)?));
+        }
+        recent.reverse();
+        let first = self.first(&at, conversation)?;
+        let members = match conversation.parties() {
+            Parties::Group(group) => self.members_of(&at, group)?,
+            Parties::Private(..) => Vec::new(),
+        };
+        Ok(Activation { head, first, trimmed: false, members, recent, durability })
+    }
+
+    fn members_of(&self, at: &Snapshot, group: &str) -> Result<Vec<(UserName, Seq)>, ViewError> {
+        let mut members = Vec::new();
+        for item in at.prefix(&self.members, keys::all_of(group)) {
+            let (key, value) = item.into_inner()?;
+            let user = keys::second(&key).and_then(|name| UserName::new(name).ok());
+            let user = user.ok_or(ViewError::Damaged("the view has a member without a name"))?;
+            members.push((user, Seq(number(&value)?)));
+        }
+        Ok(members)
+    }
+
+    fn first(&self, at: &Snapshot, conversation: &ConversationId) -> Result<Seq, ViewError> {
+        let first = at.prefix(&self.messages, keys::all_of(conversation.as_str())).next();
+        Ok(first.map(|item| item.key()).transpose()?.map_or(Seq(0), |key| keys::seq(&key)))
+    }
+
+    /// Reads one page.
+    ///
+    /// # Errors
+    /// [`ViewError`].
+    pub fn read(&self, conversation: &ConversationId, range: Range) -> Result<Page, ViewError> {
+        let at = self.db.snapshot();
+        let low =
+            keys::message(conversation, range.after.map_or(Seq(0), |after| Seq(after.0.saturating_add(1))));
+        let high = keys::message(conversation, range.before.unwrap_or(Seq(u64::MAX)));
+        let mut page = Page { first: self.first(&at, conversation)?, ..Page::default() };
+        if low >= high {
+            return Ok(page);
+        }
+        let mut items = at.range(&self.messages, low..high);
+        let oldest_first = range.after.is_some();
+        let mut bytes = 0;
+        while let Some(item) = if oldest_first { items.next() } else { items.next_back() } {
+            let message = message(&item.value()?)?;
+            bytes += encoded_max(&message);
+            let full = page.messages.len() >= range.limit as usize;
+            if full || (bytes > range.bytes && !page.messages.is_empty()) {
+                page.more = true;
+                break;
+            }
+            page.messages.push(Arc::new(message));
+        }
+        if !oldest_first {
+            page.messages.reverse();
+        }
+        Ok(page)
+    }
+
+    /// Whether a user is in a group.
+    ///
+    /// # Errors
+    /// [`ViewError`].
+    pub fn is_member(&self, group: &GroupName, user: &UserName) -> Result<bool, ViewError> {
+        Ok(self.members.contains_key(keys::member(group, user))?)
+    }
+
+    /// The groups a user is in, with the `seq` after which it joined.
+    ///
+    /// # Errors
+    /// [`ViewError`].
+    pub fn groups_of(&self, user: &UserName) -> Result<Vec<(GroupName, Seq)>, ViewError> {
+        let mut groups = Vec::new();
+        for item in self.groups.prefix(keys::all_of(user.as_str())) {
+            let (key, value) = item.into_inner()?;
+            let group = keys::second(&key).and_then(|name| GroupName::new(name).ok());
+            let group = group.ok_or(ViewError::Damaged("the view has a group without a name"))?;
+            groups.push((group, Seq(number(&value)?)));
+        }
+        Ok(groups)
+    }
+
+    /// The private conversations a user has messages in, or had.
+    ///
+    /// # Errors
+    /// [`ViewError`].
+    pub fn privates_of(&self, user: &UserName) -> Result<Vec<ConversationId>, ViewError> {
+        let mut found = Vec::new();
+        for item in self.privates.prefix(keys::all_of(user.as_str())) {
+            let key = item.key()?;
+            let conversation = keys::second(&key).and_then(|name| ConversationId::parse(name).ok());
+            found.push(conversation.ok_or(ViewError::Damaged("the view has a conversation without a name"))?);
+        }
+        Ok(found)
+    }
+}
+
+impl Applying<'_> {
+    /// Adds one committed record; one already applied changes nothing.
+    pub fn apply(&mut self, position: Position, record: &Record) {
+        if position <= self.applied {
+            return;
+        }
+        self.applied = position;
+        let view = self.view;
+        match record {
+            Record::Message(message) => self.keep(message),
+            Record::Member { group, user, joined: true, seq } => {
+                self.batch.insert(&view.members, keys::member(group, user), seq.0.to_be_bytes());
+                self.batch.insert(&view.groups, keys::group(user, group), seq.0.to_be_bytes());
+            }
+            Record::Member { group, user, joined: false, .. } => {
+                self.batch.remove(&view.members, keys::member(group, user));
+                self.batch.remove(&view.groups, keys::group(user, group));
+            }
+        }
+    }
+
+    fn keep(&mut self, message: &MessageRecord) {
+        let (view, conversation) = (self.view, &message.conversation);
+        self.scratch.clear();
+        write_message(message, &mut self.scratch);
+        self.batch.insert(&view.messages, keys::message(conversation, message.seq), &*self.scratch);
+        self.batch.insert(&view.heads, conversation.as_str(), message.seq.0.to_be_bytes());
+        if message.prev == Seq(0)
+            && let Parties::Private(a, b) = conversation.parties()
+        {
+            for user in [a, b] {
+                self.batch.insert(&view.privates, keys::private(user, conversation), []);
+            }
+        }
+    }
+
+    /// Writes them all, or none.
+    ///
+    /// # Errors
+    /// [`ViewError`].
+    pub fn commit(mut self) -> Result<Position, ViewError> {
+        self.batch.insert(&self.view.meta, APPLIED, self.applied.0.to_be_bytes());
+        self.batch.commit()?;
+        Ok(self.applied)
+    }
+}
+
+fn number(bytes: &[u8]) -> Result<u64, ViewError> {
+    bytes
+        .try_into()
+        .map(u64::from_be_bytes)
+        .map_err(|_| ViewError::Damaged("the view has a number of another size"))
+}
+
+fn message(bytes: &[u8]) -> Result<MessageRecord, ViewError> {
+    read_message(bytes).map_err(|_| ViewError::Damaged("the view has a message that is none"))
+}
+
+/// What a message takes at most in any encoding (bytes).
+fn encoded_max(message: &MessageRecord) -> usize {
+    let target = match &message.target {
+        Target::User(user) => user.as_str(),
+        Target::Group(group) => group.as_str(),
+        Target::Everyone => "",
+    };
+    let names = [message.from.as_str(), target].concat();
+    let payload = Payload { kind: message.kind, bytes: &message.bytes };
+    message_max(names.as_bytes(), message.id.as_deref().unwrap_or_default().as_bytes(), payload)
+}

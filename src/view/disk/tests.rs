@@ -1,0 +1,149 @@
+//! The view on disk says what the one in memory says, however often it is opened and whatever is applied twice.
+
+use super::*;
+use crate::ids::{CommandId, Millis};
+use crate::view::{View, memory::MemoryView};
+use crate::wire::{PayloadKind, Target};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+const CACHE: u64 = 1 << 20;
+
+fn user(n: u64) -> UserName {
+    UserName::new(&format!("user{n}")).unwrap()
+}
+
+fn group(n: u64) -> GroupName {
+    GroupName::new(&format!("group{n}")).unwrap()
+}
+
+/// Random records as a sequencer gives them: `seq` grows in each conversation, `prev` is the one before.
+struct Sequencer {
+    random: StdRng,
+    heads: std::collections::BTreeMap<ConversationId, Seq>,
+}
+
+impl Sequencer {
+    fn new(seed: u64) -> Self {
+        println!("seed {seed}");
+        Self { random: StdRng::seed_from_u64(seed), heads: std::collections::BTreeMap::new() }
+    }
+
+    fn next(&mut self) -> Record {
+        let from = user(self.random.random_range(0..4));
+        if self.random.random_ratio(1, 5) {
+            let (group, joined) = (group(self.random.random_range(0..3)), self.random.random_ratio(2, 3));
+            return Record::Member { group, user: from, joined, seq: Seq(self.random.random_range(0..9)) };
+        }
+        let target = match self.random.random_range(0..7) {
+            n @ 0..4 => Target::User(user(n)),
+            n => Target::Group(group(n - 4)),
+        };
+        let conversation = match &target {
+            Target::User(to) => ConversationId::private(&from, to),
+            Target::Group(group) => ConversationId::group(group),
+            Target::Everyone => unreachable!("nobody sends to everyone here"),
+        };
+        let head = self.heads.entry(conversation.clone()).or_default();
+        let prev = *head;
+        *head = Seq(head.0 + self.random.random_range(1..4));
+        let id = self.random.random_ratio(1, 2).then(|| CommandId::new(&format!("id{}", head.0)).unwrap());
+        let bytes = (0..self.random.random_range(0..400)).map(|_| self.random.random()).collect();
+        Record::Message(Arc::new(MessageRecord {
+            seq: *head,
+            conversation,
+            prev,
+            time: Millis(head.0),
+            from,
+            target,
+            id,
+            kind: PayloadKind::Bytes,
+            bytes,
+        }))
+    }
+}
+
+fn conversations() -> Vec<ConversationId> {
+    let pairs = (0..4).flat_map(|a| (a..4).map(move |b| ConversationId::private(&user(a), &user(b))));
+    pairs.chain((0..3).map(|n| ConversationId::group(&group(n)))).collect()
+}
+
+fn says_the_same(disk: &DiskView, memory: &MemoryView, random: &mut StdRng) {
+    assert_eq!(disk.applied().unwrap(), memory.applied());
+    for conversation in conversations() {
+        let (found, expected) =
+            (disk.activate(&conversation, Durability::Memory).unwrap(), memory.activate(&conversation));
+        assert_eq!((found.head, found.first), (expected.head, expected.first), "{conversation}");
+        assert_eq!(found.members, expected.members, "{conversation}");
+        assert_eq!(found.recent, expected.recent, "{conversation}");
+        for _ in 0..8 {
+            let mut bound = || random.random_ratio(1, 2).then(|| Seq(random.random_range(0..60)));
+            let (before, after) = (bound(), bound());
+            let (limit, bytes) = (random.random_range(1..9), random.random_range(1..3000));
+            let range = Range { before, after, limit, bytes };
+            let (found, expected) =
+                (disk.read(&conversation, range).unwrap(), memory.read(&conversation, range));
+            assert_eq!(found.messages, expected.messages, "{conversation} {range:?}");
+            assert_eq!(
+                (found.first, found.more),
+                (expected.first, expected.more),
+                "{conversation} {range:?}"
+            );
+        }
+    }
+    for (g, u) in (0..3).flat_map(|g| (0..4).map(move |u| (g, u))) {
+        let (group, user) = (group(g), user(u));
+        let is_in = memory.is_member(&group, &user);
+        assert_eq!(disk.is_member(&group, &user).unwrap(), is_in);
+        assert_eq!(disk.groups_of(&user).unwrap().iter().any(|(found, _)| *found == group), is_in);
+    }
+}
+
+#[test]
+fn it_says_what_the_view_in_memory_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let seed = rand::rng().random();
+    let mut sequencer = Sequencer::new(seed);
+    let mut memory = MemoryView::new(64 << 20);
+    let mut disk = DiskView::open(folder.path(), CACHE).unwrap();
+    let mut records: Vec<Record> = Vec::new();
+    for _ in 0..12 {
+        let done = records.len();
+        records.extend((0..sequencer.random.random_range(1..60)).map(|_| sequencer.next()));
+        for (n, record) in records.iter().enumerate().skip(done) {
+            memory.apply(Position(n as u64 + 1), record);
+        }
+        // Some that were applied before come again, as after a kill.
+        let from = sequencer.random.random_range(0..=done);
+        let mut applying = disk.applying().unwrap();
+        for (n, record) in records.iter().enumerate().skip(from) {
+            applying.apply(Position(n as u64 + 1), record);
+        }
+        assert_eq!(applying.commit().unwrap(), memory.applied());
+        if sequencer.random.random_ratio(1, 3) {
+            assert_eq!(disk.persist().unwrap(), memory.applied());
+            drop(disk);
+            disk = DiskView::open(folder.path(), CACHE).unwrap();
+        }
+        says_the_same(&disk, &memory, &mut sequencer.random);
+    }
+}
+
+#[test]
+fn a_private_conversation_is_found_from_either_side() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = DiskView::open(folder.path(), CACHE).unwrap();
+    let mut sequencer = Sequencer::new(5);
+    let mut applying = disk.applying().unwrap();
+    for position in 1..200 {
+        applying.apply(Position(position), &sequencer.next());
+    }
+    applying.commit().unwrap();
+    for conversation in sequencer.heads.into_keys() {
+        let Parties::Private(a, b) = conversation.parties() else { continue };
+        for user in [a, b] {
+            let found = disk.privates_of(&UserName::new(user).unwrap()).unwrap();
+            assert!(found.contains(&conversation), "{user}: {found:?}");
+        }
+    }
+}

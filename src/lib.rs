@@ -32,6 +32,7 @@ pub mod route;
 pub mod settings;
 pub mod shard;
 pub mod slab;
+pub mod store;
 pub mod tune;
 pub mod view;
 pub mod wire;

@@ -2,9 +2,11 @@
 
 mod histograms;
 mod snapshot;
+mod store;
 
 pub use histograms::{Histogram, Histograms};
 pub use snapshot::{Gauges, Snapshot};
+pub use store::StoreLevels;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $variant:ident = $name:literal { $($label:ident = $value:literal),* } $help:literal;)*) => {

@@ -1,0 +1,231 @@
+//! What is stored, put together: the log on disk, the view behind it, the threads of both, and a port for each shard. Knows no chat and
+//! no connections.
+//!
+//! ```text
+//!  shard 0 ─ Port ─┐ batches                    ┌─ outcomes ─▶ Port
+//!  shard 1 ─ Port ─┼─────────▶ log's thread ────┤
+//!                  │           write, sync      └─ commits ──▶ view's thread ──▶ fjall ──▶ segments freed
+//!                  └ reads ──▶ readers ── pages, activations ─▶ Port
+//! ```
+//!
+//! No shard ever waits here: what a port is asked for comes back later, and its shard is woken.
+
+mod applier;
+mod error;
+mod folder;
+mod port;
+mod readers;
+mod replay;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::StoreError;
+pub use folder::FolderError;
+pub use port::{Answer, Port, Want};
+pub use watch::Watch;
+
+pub use crate::log::disk::Cut;
+
+use crate::limits::{APPLY_COMMITS, STORE_READERS};
+use crate::log::disk::{Batch, End, Health, Order, Plan, Sink, Writer};
+use crate::log::{Durability, Position};
+use crate::view::disk::{DiskView, ViewError};
+use applier::{Applied, Applier, Committed};
+use flume::Sender;
+use folder::Folder;
+use port::Done;
+use readers::{Count, Job};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How nice the view's own threads are where they share cores with the shards: what they do need not be done now.
+const NICE: i32 = 10;
+
+/// Wakes a shard that may be asleep.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// What a store is opened with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where everything is kept.
+    pub folder: PathBuf,
+    /// What a commit proves: [`Durability::Os`] or [`Durability::Fsync`].
+    pub durability: Durability,
+    /// A log segment's size (bytes).
+    pub segment: u64,
+    /// Room to leave on the disk (bytes).
+    pub min_free: u64,
+    /// The view's cache (bytes).
+    pub cache: u64,
+    /// A commit that takes longer is reported.
+    pub watchdog: Duration,
+    /// The core of the log's thread.
+    pub core: Option<usize>,
+    /// Whether the store's threads run on the shards' cores.
+    pub shares_cores: bool,
+}
+
+/// What opening found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Report {
+    /// Half a commit at the log's end that was cut off.
+    pub cut: Option<Cut>,
+    /// Records that were in the log and not yet in the view.
+    pub replayed: u64,
+    /// The position of the last record.
+    pub head: Position,
+}
+
+/// An open store, with its threads. When dropped it ends in good order: everything queued is written, an end behind it, the view put
+/// on the disk.
+pub struct Store {
+    folder: Folder,
+    watch: Watch,
+    orders: Sender<Order>,
+    jobs: Sender<Job>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// Tells shards and the view what the log's thread did.
+struct Tell {
+    done: Vec<Sender<Done>>,
+    wakes: Vec<Wake>,
+    due: Vec<bool>,
+    commits: Sender<Committed>,
+}
+
+impl Sink for Tell {
+    fn ended(&mut self, batch: Batch, end: End, generation: u64) {
+        let bytes = batch.bytes.len();
+        let done = Done { first: batch.first, records: batch.records, bytes, end, generation };
+        // A shard that has ended asks for nothing more.
+        let _ = self.done[batch.shard].send(done);
+        self.due[batch.shard] = true;
+    }
+
+    fn committed(&mut self, first: Position, records: u32, body: &[u8]) {
+        // Waits when the view is far behind: the log then takes no more than it can be rid of.
+        let _ = self.commits.send(Committed { first, records, body: body.into() });
+    }
+
+    fn told(&mut self) {
+        for (due, wake) in self.due.iter_mut().zip(&self.wakes) {
+            if std::mem::take(due) {
+                wake();
+            }
+        }
+    }
+}
+
+impl Store {
+    /// Opens the store in a folder, an empty one if there is none, with a port for each of `wakes`.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing is left running then.
+    pub fn open(config: &Config, wakes: Vec<Wake>) -> Result<(Self, Vec<Port>, Report), StoreError> {
+        let folder = Folder::open(&config.folder).map_err(StoreError::Folder)?;
+        let view = open_view(&folder.view(), config)?;
+        let (found, report) = replay::replay(&folder, &view, config.durability)?;
+        let io = |error| StoreError::Io(config.folder.clone(), error);
+        let health = Arc::new(Health::default());
+        let (orders, queue) = flume::unbounded();
+        let (commits, committed) = flume::bounded(APPLY_COMMITS);
+        let applied = Arc::new(Applied::new(report.head));
+        let count = Arc::new(Count::default());
+        let (ports, done, jobs, reads) = port::make(&wakes, &orders, &health, config.durability);
+        let tell = Tell { done, due: vec![false; wakes.len()], wakes, commits };
+        let plan = Plan {
+            folder: folder.log(),
+            store: folder.id(),
+            segment: config.segment,
+            durability: config.durability,
+            min_free: config.min_free,
+            watchdog: config.watchdog,
+        };
+        let writer = Writer::new(plan, found.tail, tell, Arc::clone(&health)).map_err(io)?;
+        let log = folder.log();
+        let watch = Watch::new(&health, &applied, &count, &orders, &jobs, report.replayed);
+        let mut store = Self { folder, watch, orders, jobs, threads: Vec::new() };
+        let core = config.core;
+        store.start("log", move || {
+            pin(core);
+            writer.run(&queue);
+        })?;
+        let applier = Applier::new(view.clone(), Arc::clone(&applied), health, log);
+        store.start("view", move || applier.run(&committed))?;
+        for n in 0..STORE_READERS {
+            let reader = reads.reader(view.clone(), &applied, &count, config.durability);
+            store.start(&format!("reader-{n}"), move || reader.run())?;
+        }
+        store.watch.start(config.watchdog).map_err(io)?;
+        Ok((store, ports, report))
+    }
+
+    fn start(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
+        let thread = std::thread::Builder::new().name(name.into()).spawn(run);
+        self.threads.push(thread.map_err(|error| StoreError::Io(self.folder.path().into(), error))?);
+        Ok(())
+    }
+
+    /// How it stands with it, for whoever may not ask its threads.
+    pub fn watch(&self) -> Watch {
+        self.watch.another()
+    }
+
+    /// The key by which names hash into partitions, made with the store.
+    pub fn key(&self) -> [u8; 16] {
+        self.folder.key()
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("folder", &self.folder.path()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // The view's thread ends with the log's.
+        let _ = self.orders.send(Order::Stop);
+        for _ in 0..STORE_READERS {
+            let _ = self.jobs.send(Job::Stop);
+        }
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+        self.watch.stop();
+    }
+}
+
+/// Opens the view. The threads that its database starts have the niceness of the one that opens it.
+fn open_view(folder: &Path, config: &Config) -> Result<DiskView, StoreError> {
+    let open = || {
+        if config.shares_cores {
+            // Nobody may forbid to be nicer.
+            let _ = rustix::process::setpriority_process(None, NICE);
+        }
+        DiskView::open(folder, config.cache)
+    };
+    let opened = std::thread::scope(|scope| scope.spawn(open).join());
+    opened
+        .unwrap_or(Err(ViewError::Damaged("its database gave up")))
+        .map_err(|error| StoreError::View(folder.into(), error))
+}
+
+fn pin(core: Option<usize>) {
+    if let Some(core) = core
+        && affinity::set_thread_affinity([core]).is_err()
+    {
+        eprintln!("warning: the log's thread could not be pinned to core {core} (store.core)");
+    }
+}
+
+/// Where the store of a folder keeps its log.
+pub fn log_folder(folder: &Path) -> PathBuf {
+    folder.join(folder::LOG)
+}

@@ -1,0 +1,110 @@
+//! Threads that read the view for the shards, which may not wait for a disk. Knows no rules.
+
+use super::Wake;
+use super::applier::Applied;
+use super::port::{Answer, Want};
+use crate::log::{Durability, Position};
+use crate::view::disk::{DiskView, ViewError};
+use flume::{Receiver, Sender};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// How long a reader waits for the view to have what its shard knows to be committed. Beyond it the view is stuck.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a reader is asked for.
+#[derive(Debug)]
+pub(super) enum Job {
+    /// One thing to read.
+    Read {
+        shard: usize,
+        want: Want,
+        /// What the shard knows to be committed: an older view would miss some of it.
+        at_least: Position,
+    },
+    /// One reader ends.
+    Stop,
+}
+
+/// What readers take from and answer to.
+pub(super) struct Reads {
+    pub jobs: Receiver<Job>,
+    pub answers: Vec<Sender<Answer>>,
+    pub wakes: Vec<Wake>,
+}
+
+/// What the readers have done.
+#[derive(Debug, Default)]
+pub(super) struct Count {
+    pub reads: AtomicU64,
+    pub failed: AtomicU64,
+}
+
+/// One reader's state.
+pub(super) struct Reader {
+    jobs: Receiver<Job>,
+    answers: Vec<Sender<Answer>>,
+    wakes: Vec<Wake>,
+    view: DiskView,
+    applied: Arc<Applied>,
+    count: Arc<Count>,
+    durability: Durability,
+}
+
+impl Reads {
+    pub(super) fn reader(
+        &self,
+        view: DiskView,
+        applied: &Arc<Applied>,
+        count: &Arc<Count>,
+        durability: Durability,
+    ) -> Reader {
+        let (jobs, answers, wakes) = (self.jobs.clone(), self.answers.clone(), self.wakes.clone());
+        Reader {
+            jobs,
+            answers,
+            wakes,
+            view,
+            applied: Arc::clone(applied),
+            count: Arc::clone(count),
+            durability,
+        }
+    }
+}
+
+impl Reader {
+    /// Runs until it is told to end.
+    pub(super) fn run(self) {
+        while let Ok(Job::Read { shard, want, at_least }) = self.jobs.recv() {
+            let answer = self.read(want, at_least);
+            self.count.reads.fetch_add(1, Ordering::Relaxed);
+            if matches!(answer, Answer::Failed(..)) {
+                self.count.failed.fetch_add(1, Ordering::Relaxed);
+            }
+            // A shard that has ended wants nothing more.
+            if self.answers[shard].send(answer).is_ok() {
+                (self.wakes[shard])();
+            }
+        }
+    }
+
+    fn read(&self, want: Want, at_least: Position) -> Answer {
+        if !self.applied.wait(at_least, PATIENCE) {
+            return Answer::Failed(want, ViewError::Damaged("the view does not follow the log"));
+        }
+        let read = match &want {
+            Want::Activation(conversation) => {
+                let read = self.view.activate(conversation, self.durability);
+                read.map(|activation| Answer::Activation(conversation.clone(), Box::new(activation)))
+            }
+            Want::Page(id, conversation, range) => {
+                self.view.read(conversation, *range).map(|page| Answer::Page(*id, page))
+            }
+            Want::Groups(user) => {
+                self.view.groups_of(user).map(|groups| Answer::Groups(user.clone(), groups))
+            }
+        };
+        read.unwrap_or_else(|error| Answer::Failed(want, error))
+    }
+}

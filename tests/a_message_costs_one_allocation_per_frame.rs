@@ -180,6 +180,7 @@ impl Pair {
                 idempotency_window_ms: 1 << 40,
                 active_conversations_max: 10,
                 users_max: 10,
+                memberships_stored: false,
                 message_size_limit: 1000,
                 rates: Rates::default(),
             };

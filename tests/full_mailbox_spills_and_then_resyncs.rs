@@ -182,6 +182,7 @@ fn missed_mail_makes_every_session_resync_once() {
         idempotency_window_ms: 1000,
         active_conversations_max: 10,
         users_max: 1000,
+        memberships_stored: false,
         message_size_limit: 1024,
         rates: Rates::default(),
     };

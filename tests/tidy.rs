@@ -15,7 +15,20 @@ const HOUSE: &[(&str, &[&str], &[&str])] = &[
     ("lib", &["*"], &[]),
     (
         "cli",
-        &["admin", "auth", "clock", "ids", "net::endpoint", "net::tls", "settings", "shard", "tune"],
+        &[
+            "admin",
+            "auth",
+            "clock",
+            "durability",
+            "ids",
+            "net::endpoint",
+            "net::tls",
+            "settings",
+            "shard",
+            "store::Cut",
+            "store::Report",
+            "tune",
+        ],
         &["affinity", "clap", "serde_json", "tokio"],
     ),
     ("ids", &[], &["arrayvec", "compact_str"]),
@@ -28,7 +41,11 @@ const HOUSE: &[(&str, &[&str], &[&str])] = &[
     ("meter", &["limits"], &[]),
     ("route", &["ids"], &["siphasher"]),
     ("metrics", &["ids"], &["hdrhistogram"]),
-    ("settings", &["ids", "net::endpoint"], &["clap", "humantime", "ipnet", "strsim", "toml"]),
+    (
+        "settings",
+        &["durability", "ids", "limits", "net::endpoint"],
+        &["clap", "humantime", "ipnet", "strsim", "toml"],
+    ),
     ("auth", &["claims", "clock", "ids"], &["jsonwebtoken", "serde"]),
     (
         "tune",
@@ -47,8 +64,13 @@ const HOUSE: &[(&str, &[&str], &[&str])] = &[
         &["durability", "frame::ENCODINGS", "ids", "limits"],
         &["buffa", "compact_str", "data_encoding", "itoa", "memchr", "serde", "serde_json", "simdutf8"],
     ),
-    ("log", &["durability", "ids", "limits", "wire"], &["hashbrown"]),
-    ("view", &["ids", "limits", "log", "slab", "wire"], &["compact_str", "hashbrown"]),
+    ("log", &["durability", "ids", "limits", "wire"], &["flume", "hashbrown", "rustix", "xxhash_rust"]),
+    ("view", &["ids", "limits", "log", "slab", "wire"], &["compact_str", "fjall", "hashbrown"]),
+    (
+        "store",
+        &["ids", "limits", "log", "metrics::StoreLevels", "view"],
+        &["affinity", "data_encoding", "flume", "rustix", "serde", "toml"],
+    ),
     (
         "chat",
         &[

@@ -4,7 +4,8 @@
 
 use super::CertificateLevels;
 use super::process::Process;
-use crate::metrics::{Counter, Counters, Gauge, Histogram, Histograms, Snapshot};
+use super::store;
+use crate::metrics::{Counter, Counters, Gauge, Histogram, Histograms, Snapshot, StoreLevels};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
@@ -26,6 +27,7 @@ struct Scrape {
     answers: Vec<Snapshot>,
     draining: bool,
     certificate: Option<CertificateLevels>,
+    store: Option<StoreLevels>,
     process: Process,
 }
 
@@ -34,12 +36,14 @@ pub(super) fn page(
     answers: Vec<Snapshot>,
     draining: bool,
     certificate: Option<CertificateLevels>,
+    store: Option<StoreLevels>,
 ) -> Result<String, Error> {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Scrape {
         answers,
         draining,
         certificate,
+        store,
         process: Process::read(),
     }));
     let mut page = String::new();
@@ -53,6 +57,9 @@ impl Collector for Scrape {
         self.gauges(&mut encoder)?;
         self.histograms(&mut encoder)?;
         self.certificate(&mut encoder)?;
+        if let Some(levels) = &self.store {
+            store::encode(levels, &mut encoder)?;
+        }
         self.server(&mut encoder)
     }
 }

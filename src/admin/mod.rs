@@ -2,11 +2,12 @@
 
 mod metrics;
 mod process;
+mod store;
 #[cfg(test)]
 mod tests;
 
 use crate::ids::ShardId;
-use crate::metrics::Snapshot;
+use crate::metrics::{Snapshot, StoreLevels};
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -34,6 +35,16 @@ pub trait Shards: Send + Sync + 'static {
 
     /// Whether new clients should go elsewhere.
     fn is_draining(&self) -> bool;
+
+    /// How it stands with the store, if there is one.
+    fn store(&self) -> Option<StoreLevels> {
+        None
+    }
+
+    /// Why nothing can be stored now, if nothing can.
+    fn refuses(&self) -> Option<String> {
+        None
+    }
 
     /// How it stands with the certificate, if there is one.
     fn certificate(&self) -> Option<CertificateLevels> {
@@ -84,7 +95,7 @@ async fn ask_all<S: Shards>(shards: &Arc<S>) -> Vec<Snapshot> {
 
 async fn metrics_page<S: Shards>(State(shards): State<Arc<S>>) -> impl IntoResponse {
     let answers = ask_all(&shards).await;
-    match metrics::page(answers, shards.is_draining(), shards.certificate()) {
+    match metrics::page(answers, shards.is_draining(), shards.certificate(), shards.store()) {
         Ok(page) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], page).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
@@ -107,10 +118,10 @@ async fn health<S: Shards>(State(shards): State<Arc<S>>) -> (StatusCode, String)
     }
 }
 
-async fn readiness<S: Shards>(State(shards): State<Arc<S>>) -> (StatusCode, &'static str) {
-    if shards.is_draining() {
-        (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
-    } else {
-        (StatusCode::OK, "ready\n")
+async fn readiness<S: Shards>(State(shards): State<Arc<S>>) -> (StatusCode, String) {
+    let why = if shards.is_draining() { Some("draining".into()) } else { shards.refuses() };
+    match why {
+        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+        None => (StatusCode::OK, "ready\n".into()),
     }
 }

@@ -11,11 +11,13 @@ struct Fake {
     shards: u16,
     silent: Option<u16>,
     draining: Arc<AtomicBool>,
+    /// Why it stores nothing.
+    refuses: Option<&'static str>,
 }
 
 impl Fake {
     fn new(shards: u16) -> Self {
-        Self { shards, silent: None, draining: Arc::default() }
+        Self { shards, silent: None, draining: Arc::default(), refuses: None }
     }
 }
 
@@ -39,6 +41,15 @@ impl Shards for Fake {
 
     fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    fn refuses(&self) -> Option<String> {
+        self.refuses.map(String::from)
+    }
+
+    fn store(&self) -> Option<StoreLevels> {
+        let times = (vec![50, 100], vec![3, 4, 5]);
+        Some(StoreLevels { refuses: self.refuses(), commits: 12, times, ..StoreLevels::default() })
     }
 }
 
@@ -75,6 +86,10 @@ async fn metrics_are_summed_over_the_shards() {
         "longwire_append_seconds_bucket{le=\"+Inf\"} 2",
         "longwire_shards_answering 2",
         "longwire_draining 0",
+        "longwire_store_commits_total 12",
+        "longwire_store_refusing 0",
+        "longwire_store_commit_seconds_bucket{le=\"0.0001\"} 7",
+        "longwire_store_commit_seconds_count 12",
         concat!("longwire_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
         "# EOF",
     ] {
@@ -118,5 +133,9 @@ async fn health_and_readiness_differ_while_draining() {
     assert!(get(&fake, "/readyz").await.starts_with("HTTP/1.1 503"));
     assert!(get(&fake, "/healthz").await.starts_with("HTTP/1.1 200"));
     assert!(get(&fake, "/").await.contains("/metrics"));
+    let fake = Fake { refuses: Some("the disk is gone"), ..Fake::new(1) };
+    let page = get(&fake, "/readyz").await;
+    assert!(page.starts_with("HTTP/1.1 503") && page.contains("the disk is gone"), "{page}");
+    assert!(get(&fake, "/metrics").await.contains("longwire_store_refusing 1\n"));
     assert!(get(&fake, "/other").await.starts_with("HTTP/1.1 404"));
 }

@@ -53,6 +53,8 @@ pub struct Config {
     pub users_max: usize,
     /// The largest payload (bytes).
     pub message_size_limit: usize,
+    /// Whether memberships are stored where they can be read again, so that only users with a session need to be known.
+    pub memberships_stored: bool,
     /// How fast a user may go.
     pub rates: Rates,
 }

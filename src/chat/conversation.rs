@@ -220,6 +220,16 @@ impl Conversations {
         fallback.is_some_and(|slot| self.remove(slot))
     }
 
+    /// Forgets a conversation of which nothing could be read yet.
+    pub(super) fn forget_unread(&mut self, slot: u32) {
+        let unread = |c: &Conversation| {
+            c.assigned == Seq(0) && c.stalled.as_ref().is_some_and(|stalled| stalled.unresolved.is_empty())
+        };
+        if self.at(slot).is_some_and(unread) {
+            self.remove(slot);
+        }
+    }
+
     fn remove(&mut self, slot: u32) -> bool {
         let Some((key, _)) = self.slab.at(slot) else { return false };
         let Some(conversation) = self.slab.remove(key) else { return false };

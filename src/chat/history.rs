@@ -22,6 +22,10 @@ impl Reads {
     pub(super) fn len(&self) -> usize {
         self.asked.len()
     }
+
+    pub(super) fn take(&mut self, read: ReadId) -> Option<(Origin, ConversationId)> {
+        self.asked.remove(&read)
+    }
 }
 
 impl Rules {
@@ -44,7 +48,7 @@ impl Rules {
 
     /// The view's answer to `Effects::read`.
     pub fn page<E: Effects>(&mut self, read: ReadId, page: &Page, _now: Now, fx: &mut E) {
-        let Some((origin, conversation)) = self.reads.asked.remove(&read) else { return };
+        let Some((origin, conversation)) = self.reads.take(read) else { return };
         let messages: Vec<StoredMessage<'_>> = page.messages.iter().map(|record| stored(record)).collect();
         let event = Event::History {
             id: origin.id.as_deref(),

@@ -15,6 +15,10 @@ impl Rules {
         answer: Option<&Answer>,
         fx: &mut E,
     ) -> bool {
+        self.loading.changed(user, group, Some(since));
+        if self.config.memberships_stored && self.people.find(user).is_none() {
+            return self.locals.find(group).is_some();
+        }
         let slot = self.people.enter(user);
         if let Some(user) = self.people.users.at_mut(slot) {
             user.joining -= u16::from(answer.is_some() && user.joining > 0);
@@ -33,6 +37,7 @@ impl Rules {
         if let Some(answer) = answer {
             self.deliver(answer, fx);
         }
+        self.people.release(slot);
         self.locals.find(group).is_some()
     }
 
@@ -55,6 +60,7 @@ impl Rules {
         answer: Option<&Answer>,
         fx: &mut E,
     ) {
+        self.loading.changed(user, group, None);
         if let Some(slot) = self.people.find(user) {
             if let Some(user) = self.people.users.at_mut(slot)
                 && let Some(groups) = &mut user.groups

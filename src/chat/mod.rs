@@ -23,6 +23,7 @@ mod ids_window;
 mod interest;
 mod job;
 mod join;
+mod loading;
 mod locals;
 pub mod mail;
 mod membership;
@@ -78,6 +79,7 @@ pub struct Rules {
     config: Config,
     people: people::People,
     accounts: accounts::Accounts,
+    loading: loading::Loading,
     locals: locals::Locals,
     fan: fanout::Fan,
     broadcasts: broadcast::Broadcasts,
@@ -96,8 +98,9 @@ impl Rules {
     pub fn new(config: Config, _now: Now) -> Self {
         let fingerprints = config.router.fingerprints();
         Self {
-            people: people::People::new(config.shard),
+            people: people::People::new(config.shard, config.memberships_stored),
             accounts: accounts::Accounts::default(),
+            loading: loading::Loading::default(),
             locals: locals::Locals::default(),
             fan: fanout::Fan::new(config.fanout_slice.max(1)),
             broadcasts: broadcast::Broadcasts::default(),

@@ -166,7 +166,7 @@ impl Rules {
     }
 
     /// Asks the view how to go on, once nothing is under way any more.
-    fn ask_view<E: Effects>(&mut self, slot: u32, fx: &mut E) {
+    pub(super) fn ask_view<E: Effects>(&mut self, slot: u32, fx: &mut E) {
         let Some(at) = self.conversations.at_mut(slot) else { return };
         let in_flight = at.in_flight;
         if let Some(stalled) = at.stalled.as_mut().filter(|stalled| !stalled.asked && in_flight == 0) {

@@ -123,6 +123,8 @@ impl User {
 #[derive(Debug)]
 pub(super) struct People {
     shard: ShardId,
+    /// Whether groups can be read again, so that users without a session need not be kept for them.
+    memberships_stored: bool,
     pub(super) sessions: Slab<Session>,
     pub(super) users: Slab<User>,
     index: HashTable<u32>,
@@ -130,9 +132,10 @@ pub(super) struct People {
 }
 
 impl People {
-    pub(super) fn new(shard: ShardId) -> Self {
+    pub(super) fn new(shard: ShardId, memberships_stored: bool) -> Self {
         Self {
             shard,
+            memberships_stored,
             sessions: Slab::default(),
             users: Slab::default(),
             index: HashTable::new(),
@@ -181,7 +184,8 @@ impl People {
     /// Forgets a user that nothing holds any more.
     pub(super) fn release(&mut self, slot: u32) {
         let Some((key, user)) = self.users.at(slot) else { return };
-        if user.sessions > 0 || user.joining > 0 || !user.groups().is_empty() {
+        let member = !self.memberships_stored && !user.groups().is_empty();
+        if user.sessions > 0 || user.joining > 0 || member {
             return;
         }
         let hash = self.hasher.hash_one(user.name.as_str());

@@ -46,6 +46,8 @@ impl Rules {
             self.perform(slot, ask, now, fx);
         } else if self.conversations.may_wait(slot, &ask) {
             self.conversations.wait(slot, ask);
+            // It may be that the last look at the view failed.
+            self.ask_view(slot, fx);
         } else {
             self.denied(&ask.origin, &ask.what, BUSY, fx);
         }

@@ -12,7 +12,7 @@ Try it on this machine:
 
 Serve others, with signed tokens:
   head -c 32 /dev/urandom | base64 > token.key
-  longwire serve --listen 0.0.0.0:9501 --token-key token.key
+  longwire serve --listen 0.0.0.0:9501 --token-key token.key --data-dir data
   longwire gentoken --user alice --ttl 1h --token-key token.key
 
 Keep settings in a file:
@@ -20,7 +20,7 @@ Keep settings in a file:
   longwire serve --config longwire.toml";
 
 const SERVE: &str = "\
-Try it: longwire serve --dev. Without --dev a token key is needed: --token-key FILE.
+Try it: longwire serve --dev. Without --dev a token key is needed, --token-key FILE, and a place for messages: --data-dir DIR.
 `--help` lists every setting, `-h` the main ones; `longwire genconfig` prints a settings file.
 A flag comes before its variable (LONGWIRE_SERVER_LISTEN), which comes before the settings file.
 SIGTERM or Ctrl-C closes all connections (code 3000) and ends; a second one ends at once.";

@@ -1,8 +1,10 @@
 //! What a started server tells: where it is, what it runs on, how much it holds and what it promises. Knows no server.
 
+use crate::durability::Durability;
 use crate::net::endpoint::Endpoint;
 use crate::settings::{Settings, Value};
 use crate::shard::AppKind;
+use crate::store::{Cut, Report};
 use std::fmt::Write;
 use std::net::SocketAddr;
 
@@ -15,6 +17,8 @@ pub(super) struct Facts<'a> {
     pub(super) capacity: String,
     pub(super) settings: &'a Settings,
     pub(super) app: AppKind,
+    /// What was found where messages are kept.
+    pub(super) report: Option<&'a Report>,
 }
 
 /// The whole banner.
@@ -44,11 +48,42 @@ pub(super) fn text(facts: &Facts) -> String {
     page
 }
 
+/// What an ack proves.
+fn promise(settings: &Settings) -> String {
+    let durability = settings.store_durability;
+    let name = durability.name();
+    match durability {
+        Durability::Fsync => format!("{name}: a message is on the disk before it is acknowledged"),
+        Durability::Os => format!("{name}: an acknowledged message outlives the server, not a loss of power"),
+        Durability::Memory => {
+            let kept = settings.store_memory_max_bytes.show();
+            format!("{name}: the newest {kept} of messages, until the server stops")
+        }
+    }
+}
+
+/// What was found besides what a server leaves that stops in good order.
+fn found(report: &Report) -> Vec<String> {
+    let mut found = Vec::new();
+    if report.replayed > 0 {
+        found.push(format!("read {} records from the log into the view", report.replayed));
+    }
+    if let Some(Cut { file, offset, bytes }) = &report.cut {
+        found.push(format!(
+            "cut off {bytes} bytes of a commit that was not finished, at byte {offset} of {}",
+            file.display()
+        ));
+    }
+    found
+}
+
 fn chat_lines(facts: &Facts, line: &mut impl FnMut(&str, String)) {
     let settings = facts.settings;
-    let durability = settings.store_durability.show();
-    let kept = settings.store_memory_max_bytes.show();
-    line("durability", format!("{durability}: the newest {kept} of messages, until the server stops"));
+    line("durability", promise(settings));
+    if let (Some(folder), Some(report)) = (settings.data_dir(), facts.report) {
+        line("data", format!("{} ({} records)", folder.display(), report.head.0));
+        found(report).into_iter().for_each(|what| line("", what));
+    }
     if settings.server_dev {
         line("mode", "dev: ANYONE on this machine signs in by name, without a password".into());
         let auth = r#"{"type":"auth","username":"alice"}"#;

@@ -34,6 +34,7 @@ fn read(path: &str) -> Result<String, Failure> {
 pub(super) fn check(given: &ArgMatches) -> Result<(), Failure> {
     let settings = load(given)?;
     settings.check_sign_in().map_err(Failure::failed)?;
+    settings.check_store().map_err(Failure::failed)?;
     serve::verifier(&settings)?;
     let tls = Tls::load(&settings)?;
     let cores = cores::resolve(&settings.server_cores)?;

@@ -12,6 +12,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How long beyond the shutdown timeout the shards may take before they count as stuck.
 const GRACE: Duration = Duration::from_secs(1);
+/// How long closing what is stored may take on top of that.
+const CLOSING: Duration = Duration::from_secs(60);
 /// Exit code of a server that was told twice to stop.
 const STOPPED_AT_ONCE: i32 = 130;
 
@@ -67,8 +69,17 @@ async fn run(
     // The main thread ends the process as soon as every shard has.
     tokio::select! {
         () = stops.next() => exit(STOPPED_AT_ONCE),
-        () = tokio::time::sleep(timeout + GRACE) => {
-            eprintln!("error: a shard did not stop within {timeout:?}");
+        () = tokio::time::sleep(timeout + GRACE) => {}
+    }
+    if !control.have_shards_ended() {
+        eprintln!("error: a shard did not stop within {timeout:?}");
+        exit(1)
+    }
+    eprintln!("note: waiting for the disk: what is stored is being closed (a second signal does not wait)");
+    tokio::select! {
+        () = stops.next() => exit(STOPPED_AT_ONCE),
+        () = tokio::time::sleep(CLOSING) => {
+            eprintln!("error: the disk took over {CLOSING:?}: ending as if killed, which loses nothing acknowledged");
             exit(1)
         }
     }

@@ -15,6 +15,7 @@ const ECHO_MESSAGE_LIMIT: Bytes = Bytes(64 << 20);
 pub(super) fn chat(given: &ArgMatches) -> Result<(), Failure> {
     let settings = config::load(given)?;
     settings.check_sign_in().map_err(Failure::failed)?;
+    settings.check_store().map_err(Failure::failed)?;
     settings.check_shares(cores::resolve(&settings.server_cores)?.len()).map_err(Failure::failed)?;
     let verifier = verifier(&settings)?.map(Arc::new);
     start::run(Start { admin: settings.server_admin_listen, settings, verifier, app: AppKind::Chat })

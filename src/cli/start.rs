@@ -45,6 +45,7 @@ pub(super) fn run(start: Start) -> Result<(), Failure> {
         capacity: server.capacity().to_string(),
         settings: &settings,
         app: start.app,
+        report: server.report(),
     };
     print(&banner::text(&facts));
     if let Some(warning) = warning {

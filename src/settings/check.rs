@@ -2,6 +2,8 @@
 
 use super::table::Settings;
 use super::values::{Bytes, CoreList, Value};
+use crate::durability::Durability;
+use crate::limits::MESSAGE_STORED_MAX;
 use crate::net::endpoint::Endpoint;
 
 /// Cores one server can use: a shard needs at least one of the fixed partitions.
@@ -14,6 +16,7 @@ impl Settings {
         let admin_is_own = addresses().all(|at| at.port() == 0 || self.server_admin_listen != Some(at));
         let few_cores = !matches!(&self.server_cores, CoreList::Only(cores) if cores.len() > CORES_MAX);
         let origins_are_origins = self.client_allowed_origins.iter().all(|o| is_origin(o));
+        let stored = self.store_durability != Durability::Memory;
         let rules = [
             (
                 self.message_size_limit < self.websocket_message_size_limit,
@@ -51,8 +54,8 @@ impl Settings {
             ),
             (few_cores, "server.cores names more than 64 cores, which is as many as one server uses"),
             (
-                self.store_data_dir.is_none(),
-                "store.data_dir (--data-dir): this version keeps messages in memory only; leave it out",
+                self.message_size_limit.0 <= MESSAGE_STORED_MAX as u64 || !stored,
+                "message.size_limit must be at most 1020KiB unless store.durability is memory, since a commit of the log holds the message",
             ),
             (
                 origins_are_origins,
@@ -78,6 +81,17 @@ impl Settings {
             one.show(),
             Bytes(one.0.saturating_mul(cores)).show()
         ))
+    }
+
+    /// Checks that it is settled where messages are kept; an error tells what to do.
+    ///
+    /// # Errors
+    /// A sentence for the person who starts the server.
+    pub fn check_store(&self) -> Result<(), String> {
+        if self.store_durability == Durability::Memory || self.data_dir().is_some() {
+            return Ok(());
+        }
+        Err("there is no place to keep messages in: give --data-dir DIR, or --durability memory to lose them when the server ends".into())
     }
 
     /// Checks that it is settled who may sign in; an error tells what to do.

@@ -58,7 +58,7 @@ fn placeholder(row: &Row) -> &'static str {
         "path" => "FILE",
         "duration" => "TIME",
         "size" => "SIZE",
-        "number" => "N",
+        "number" | "number or nothing" => "N",
         "list" | "networks" => "LIST",
         "cores" => "CORES",
         "file mode" => "MODE",

@@ -1,7 +1,8 @@
 //! The table of settings: one row is a field, a TOML key, a flag, a variable and a line of the reference.
 //! Knows no source of values and nothing of what the settings steer.
 
-use super::values::{Bytes, CoreList, Durability, FileMode, Value};
+use super::values::{Bytes, CoreList, FileMode, Value};
+use crate::durability::Durability;
 use crate::net::endpoint::Endpoint;
 use ipnet::IpNet;
 use std::net::SocketAddr;
@@ -136,11 +137,21 @@ settings! {
     /// Networks like 10.0.0.0/8, or addresses, from which proxies connect where server.listen says `?proxy=v2`; anyone else there is closed at once. Whoever may open a Unix socket is trusted.
     proxy_trusted: Vec<IpNet> = "proxy.trusted", "127.0.0.0/8,::1/128";
 
-    /// Where messages are kept on disk; not available yet, this version keeps them in memory only.
+    /// The folder that messages and memberships are kept in, made if there is none; one server uses it at a time. With `--dev` it is ./longwire-data if not given.
     store_data_dir: Option<PathBuf> = "store.data_dir", "", flag "data-dir";
-    /// What an ack proves; `memory`, the only one so far: this process has the message, and loses it when it ends.
-    store_durability: Durability = "store.durability", "memory", flag "durability";
-    /// Messages kept in memory, on all cores together; past it the oldest are forgotten.
+    /// What an ack proves: `fsync` that the message is on the disk, `os` that the operating system has it (it outlives the server, not a loss of power), `memory` that this process has it and loses it when it ends.
+    store_durability: Durability = "store.durability", "fsync", flag "durability";
+    /// The size of one of the log's files, which are made ahead of need.
+    store_segment_size: Bytes = "store.segment_size", "64MiB", from "2MiB" to "1GiB";
+    /// Room to leave on the disk of store.data_dir; below it whatever would be stored is answered with error 503, before anything is written.
+    store_min_free: Bytes = "store.min_free", "1GiB", from "0B" to "1024GiB";
+    /// Memory for what was read of the disk, besides what the operating system keeps.
+    store_cache_size: Bytes = "store.cache_size", "256MiB", from "1MiB" to "1024GiB";
+    /// The core that the log's thread is pinned to, best none of server.cores; not pinned if not given.
+    store_core: Option<u32> = "store.core", "";
+    /// A commit that takes the disk longer than this is reported, in the log and as longwire_store_slow_commits.
+    store_watchdog: Duration = "store.watchdog", "2s", from "1ms" to "1h";
+    /// With store.durability `memory`: messages kept, on all cores together; past it the oldest are forgotten.
     store_memory_max_bytes: Bytes = "store.memory_max_bytes", "256MiB", from "1MiB" to "1024GiB";
 
     /// The file with the secret that signs tokens (HS256): at least 32 bytes, one trailing newline is ignored.

@@ -1,5 +1,6 @@
 //! The types a setting may have: each is read from text and shown as text. Knows no setting.
 
+use crate::durability::Durability;
 use crate::net::endpoint::Endpoint;
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
@@ -41,13 +42,6 @@ pub enum CoreList {
     All,
     /// These, in the order of their shards.
     Only(Vec<usize>),
-}
-
-/// What an ack proves before it is sent.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
-pub enum Durability {
-    /// Kept in this process only, lost when it ends.
-    Memory,
 }
 
 /// The permissions of a file.
@@ -107,6 +101,19 @@ impl Value for u32 {
 
     fn show(&self) -> String {
         self.to_string()
+    }
+}
+
+impl Value for Option<u32> {
+    const KIND: &'static str = "number or nothing";
+    const BARE: bool = true;
+
+    fn read(text: &str) -> Result<Self, String> {
+        if text.is_empty() { Ok(None) } else { u32::read(text).map(Some) }
+    }
+
+    fn show(&self) -> String {
+        self.map_or_else(String::new, |n| n.show())
     }
 }
 
@@ -282,21 +289,15 @@ impl Value for CoreList {
 }
 
 impl Value for Durability {
-    const KIND: &'static str = "`memory`";
+    const KIND: &'static str = "`memory`, `os` or `fsync`";
 
     fn read(text: &str) -> Result<Self, String> {
-        match text {
-            "memory" => Ok(Self::Memory),
-            _ => {
-                Err("is not available; this version keeps messages in memory only, so write `memory`".into())
-            }
-        }
+        let found = [Self::Memory, Self::Os, Self::Fsync].into_iter().find(|one| one.name() == text);
+        found.ok_or_else(|| "is none of `memory`, `os` and `fsync`".into())
     }
 
     fn show(&self) -> String {
-        match self {
-            Self::Memory => "memory".into(),
-        }
+        self.name().into()
     }
 }
 

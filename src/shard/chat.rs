@@ -5,23 +5,27 @@ use super::lobby::{Entry, Lobby, Pending};
 use super::mailbox::{Arrival, Batch, Envelope, Mailbox};
 use super::turn::App;
 use super::world::{Io, World};
-use crate::chat::{Effects, Rules, command_counter};
+use crate::chat::{Effects, ReadId, Rules, command_counter};
 use crate::clock::Now;
 use crate::frame::Class;
-use crate::ids::{ConnId, SessionId, ShardId};
+use crate::ids::{ConnId, SessionId, ShardId, UserName};
 use crate::metrics::{Counter, Gauge, Gauges, Histogram, Snapshot};
 use crate::net::http::{HttpRules, UpgradeRequest};
 use crate::net::plane::{Handler, Notice, Plane};
 use crate::net::ring::RingAddress;
 use crate::route::Router;
-use crate::view::View;
+use crate::store::{Answer, Want};
 use crate::wire::{CloseCode, Command, DecodeError, Encoding, ErrorCode, Event, Expects, Request};
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 /// A debug build checks all invariants every turn up to this many connections: the check looks at everything.
 const CHECKED_CONNECTIONS: usize = 64;
+
+/// A disk that cannot be read is reported no more often (ms).
+const TELL_EVERY: u64 = 1000;
 
 /// The chat server's part on one core.
 #[derive(Debug)]
@@ -37,6 +41,10 @@ pub struct Chat {
     batches: Vec<Batch>,
     /// Uptime by which a draining shard ends, whoever has not closed yet.
     end_by: Option<u64>,
+    /// Those whose groups are being read: they sign in when that is done.
+    waiting: HashMap<UserName, Vec<(ConnId, Pending)>>,
+    /// When a failed read was last reported (ms of uptime).
+    unread_told: Option<u64>,
     /// Since when fan-out has had more to do than fits a turn.
     fanout_since: Option<Instant>,
 }
@@ -82,6 +90,8 @@ impl Chat {
             now,
             batches: Vec::new(),
             end_by: None,
+            waiting: HashMap::new(),
+            unread_told: None,
             fanout_since: None,
         }
     }
@@ -126,7 +136,39 @@ impl Chat {
         world.send(conn, &frame, class);
     }
 
+    /// Signs someone in on the home shard, at once or when it is known which groups the user is in.
     fn sign_in(&mut self, net: &mut Plane, conn: ConnId, pending: Pending) {
+        let user = &pending.claims.user;
+        if self.rules.knows(user) {
+            return self.signed_in(net, conn, pending);
+        }
+        // What follows is read once that is answered.
+        net.owes(conn, true);
+        if let Some(others) = self.waiting.get_mut(user) {
+            return others.push((conn, pending));
+        }
+        self.io.storage.ask(Want::Groups(user.clone()));
+        self.waiting.insert(user.clone(), vec![(conn, pending)]);
+    }
+
+    /// Those who waited for this user's groups come in.
+    fn admit(&mut self, net: &mut Plane, user: &UserName) {
+        for (conn, pending) in self.waiting.remove(user).unwrap_or_default() {
+            if net.is_talking(conn) {
+                self.signed_in(net, conn, pending);
+            }
+        }
+    }
+
+    /// Those who waited for this user's groups cannot come in now.
+    fn turn_away(&mut self, net: &mut Plane, user: &UserName) {
+        self.rules.groups_unknown(user);
+        for (conn, _) in self.waiting.remove(user).unwrap_or_default() {
+            net.close(conn, CloseCode::Internal, "the store cannot be read: try again");
+        }
+    }
+
+    fn signed_in(&mut self, net: &mut Plane, conn: ConnId, pending: Pending) {
         let encoding = encoding_of(net, conn);
         let Pending { claims, device, id } = pending;
         let mut world = World { net, io: &mut self.io };
@@ -250,7 +292,7 @@ impl Chat {
         gauges.set(Gauge::FanOutJobs, rules.fanout_jobs as u64);
         gauges.set(Gauge::MailboxDepth, mailbox.depth() as u64);
         gauges.set(Gauge::SpillDepth, self.io.mailroom.spilled() as u64);
-        gauges.set(Gauge::ViewBytes, self.io.view.bytes() as u64);
+        gauges.set(Gauge::ViewBytes, self.io.storage.bytes() as u64);
     }
 
     fn notice(&mut self, net: &mut Plane, notice: Notice) {
@@ -291,9 +333,8 @@ impl Chat {
         loop {
             let notices = net.take_notices();
             let outcomes = self.io.outcomes(&mut net.histograms);
-            let activations = std::mem::take(&mut self.io.activations);
-            let reads = std::mem::take(&mut self.io.reads);
-            if notices.is_empty() && outcomes.is_empty() && activations.is_empty() && reads.is_empty() {
+            let answers = self.io.storage.answers();
+            if notices.is_empty() && outcomes.is_empty() && answers.is_empty() {
                 return self.io.recycle(outcomes);
             }
             for notice in notices {
@@ -304,14 +345,45 @@ impl Chat {
                 self.rules.outcome(outcome, now, &mut World { net, io: &mut self.io });
             }
             self.io.recycle(outcomes);
-            for conversation in activations {
-                let activation = self.io.view.activate(&conversation);
-                self.rules.activated(&conversation, activation, now, &mut World { net, io: &mut self.io });
+            answers.into_iter().for_each(|answer| self.was_read(net, answer));
+        }
+    }
+
+    /// What the rules, or someone who signs in, wanted to know.
+    fn was_read(&mut self, net: &mut Plane, answer: Answer) {
+        let now = self.now;
+        let world = &mut World { net, io: &mut self.io };
+        match answer {
+            Answer::Activation(conversation, activation) => {
+                self.rules.activated(&conversation, *activation, now, world);
             }
-            for (read, conversation, range) in reads {
-                let page = self.io.view.read(&conversation, range);
-                self.rules.page(read, &page, now, &mut World { net, io: &mut self.io });
+            Answer::Page(read, page) => self.rules.page(ReadId(read), &page, now, world),
+            Answer::Groups(user, groups) => {
+                self.rules.groups_known(&user, groups);
+                self.admit(net, &user);
+                // Whoever did not wait for it has left nothing behind.
+                self.rules.groups_unknown(&user);
             }
+            Answer::Failed(want, error) => {
+                // Somebody has to look at the disk; whoever asked is told to try later.
+                if self.unread_told.is_none_or(|told| now.uptime > told + TELL_EVERY) {
+                    self.unread_told = Some(now.uptime);
+                    eprintln!("error: the view cannot be read: {error}");
+                }
+                self.unread(net, want);
+            }
+            Answer::Refused(want) => self.unread(net, want),
+        }
+    }
+
+    /// Whoever wanted to know it is told to try later.
+    fn unread(&mut self, net: &mut Plane, want: Want) {
+        let now = self.now;
+        let world = &mut World { net, io: &mut self.io };
+        match want {
+            Want::Activation(conversation) => self.rules.not_activated(&conversation, now, world),
+            Want::Page(read, ..) => self.rules.no_page(ReadId(read), world),
+            Want::Groups(user) => self.turn_away(net, &user),
         }
     }
 }
@@ -425,6 +497,7 @@ impl App for Chat {
             busy = true;
         }
         self.io.mailroom.flush(&mut net.counters);
+        self.io.storage.flush();
         if cfg!(debug_assertions) && net.len() <= CHECKED_CONNECTIONS {
             self.rules.invariants();
         }

@@ -3,8 +3,9 @@
 use super::mailbox::Address;
 use crate::admin::{CertificateLevels, Shards};
 use crate::ids::ShardId;
-use crate::metrics::Snapshot;
+use crate::metrics::{Snapshot, StoreLevels};
 use crate::net::tls::Acceptor;
+use crate::store::Watch;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -24,7 +25,9 @@ pub enum Ask {
 pub struct Control {
     shards: Arc<Vec<Address>>,
     draining: Arc<AtomicBool>,
+    ended: Arc<AtomicBool>,
     certificate: Arc<Certificate>,
+    store: Option<Watch>,
 }
 
 /// How it stands with the certificate, for `/metrics`.
@@ -36,8 +39,18 @@ struct Certificate {
 }
 
 impl Control {
-    pub(super) fn new(shards: Vec<Address>) -> Self {
-        Self { shards: Arc::new(shards), draining: Arc::default(), certificate: Arc::default() }
+    pub(super) fn new(shards: Vec<Address>, store: Option<Watch>) -> Self {
+        let (draining, ended, certificate) = (Arc::default(), Arc::default(), Arc::default());
+        Self { shards: Arc::new(shards), draining, ended, certificate, store }
+    }
+
+    pub(super) fn shards_ended(&self) {
+        self.ended.store(true, Ordering::Release);
+    }
+
+    /// Whether all shards have ended, so that only the store is left to be closed.
+    pub fn have_shards_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
 
     /// Has a shard begin connections with another certificate; false where its mailbox is full, to be tried again.
@@ -85,6 +98,14 @@ impl Shards for Control {
 
     fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
+    }
+
+    fn store(&self) -> Option<StoreLevels> {
+        self.store.as_ref().map(Watch::levels)
+    }
+
+    fn refuses(&self) -> Option<String> {
+        self.store.as_ref().and_then(Watch::refuses)
     }
 
     fn certificate(&self) -> Option<CertificateLevels> {

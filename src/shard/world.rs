@@ -2,16 +2,16 @@
 
 use super::mailbox::{Envelope, Mailroom};
 use super::spoken::Spoken;
+use super::storage::Storage;
 use crate::chat::{Effects, Mail, ReadId};
 use crate::frame::{Class, Frame, Frames};
-use crate::ids::{ConnId, ConversationId, PARTITIONS, PartitionId, ShardId};
-use crate::log::memory::MemoryLog;
-use crate::log::{Epoch, Log, Outcome, Record, Refused, Ticket};
+use crate::ids::{ConnId, ConversationId, PartitionId, ShardId};
+use crate::log::{Outcome, Record, Refused, Ticket};
 use crate::metrics::{Counter, Histogram, Histograms};
 use crate::net::frame::{self, Opcode};
 use crate::net::plane::Plane;
-use crate::view::memory::MemoryView;
-use crate::view::{Range, View};
+use crate::store::Want;
+use crate::view::Range;
 use crate::wire::{CloseCode, Encoding, Event};
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -21,17 +21,10 @@ use std::time::Instant;
 pub struct Io {
     /// Mail to other shards.
     pub mailroom: Mailroom,
-    /// The log of this shard's partitions.
-    pub log: MemoryLog,
-    /// What the log's records amount to.
-    pub view: MemoryView,
+    /// The log of this shard's partitions, and what its records amount to.
+    pub storage: Storage,
     /// Which encodings there are sessions of.
     pub spoken: Spoken,
-    /// Conversations the rules want to know, served within the turn.
-    pub activations: Vec<ConversationId>,
-    /// Pages the rules want to read, served within the turn.
-    pub reads: Vec<(ReadId, ConversationId, Range)>,
-    epochs: [Option<Epoch>; PARTITIONS as usize],
     scratch: Vec<u8>,
     outcomes: Vec<Outcome>,
     /// Appends without an outcome yet: since when, and how many of that poll's turn.
@@ -40,16 +33,12 @@ pub struct Io {
 }
 
 impl Io {
-    /// Over an empty log and view.
-    pub fn new(mailroom: Mailroom, log: MemoryLog, view: MemoryView, spoken: Spoken) -> Self {
+    /// With nothing on its way.
+    pub fn new(mailroom: Mailroom, storage: Storage, spoken: Spoken) -> Self {
         Self {
             mailroom,
-            log,
-            view,
+            storage,
             spoken,
-            activations: Vec::new(),
-            reads: Vec::new(),
-            epochs: [None; PARTITIONS as usize],
             scratch: Vec::new(),
             outcomes: Vec::new(),
             appended: VecDeque::new(),
@@ -64,13 +53,12 @@ impl Io {
         Frame::new(frame::finish(&mut self.scratch, Opcode::of_message(encoding.is_text())))
     }
 
-    /// Takes the log's outcomes; what was committed is in the view by then.
+    /// Takes the log's outcomes; what was committed is in whatever is read after this.
     pub fn outcomes(&mut self, histograms: &mut Histograms) -> Vec<Outcome> {
         let mut outcomes = std::mem::take(&mut self.outcomes);
-        self.log.poll(&mut outcomes);
+        self.storage.outcomes(&mut outcomes);
         self.appended_now = false;
         self.time_appends(outcomes.len(), histograms);
-        self.view.follow(&mut self.log);
         outcomes
     }
 
@@ -153,22 +141,17 @@ impl Effects for World<'_> {
     }
 
     fn append(&mut self, partition: PartitionId, record: Record) -> Result<Ticket, Refused> {
-        let epoch = match self.io.epochs[usize::from(partition.0)] {
-            Some(epoch) => epoch,
-            None => self.io.log.open(partition)?,
-        };
-        self.io.epochs[usize::from(partition.0)] = Some(epoch);
-        let ticket = self.io.log.append(partition, epoch, record)?;
+        let ticket = self.io.storage.append(partition, record)?;
         self.io.note_append();
         Ok(ticket)
     }
 
     fn activate(&mut self, conversation: &ConversationId) {
-        self.io.activations.push(conversation.clone());
+        self.io.storage.ask(Want::Activation(conversation.clone()));
     }
 
     fn read(&mut self, read: ReadId, conversation: &ConversationId, range: Range) {
-        self.io.reads.push((read, conversation.clone(), range));
+        self.io.storage.ask(Want::Page(read.0, conversation.clone(), range));
     }
 
     fn count(&mut self, counter: Counter) {

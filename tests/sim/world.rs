@@ -81,6 +81,7 @@ impl World {
             idempotency_window_ms: 1 << 40,
             active_conversations_max: 4,
             users_max: 100,
+            memberships_stored: false,
             message_size_limit: 1000,
             rates: Rates::default(),
         };

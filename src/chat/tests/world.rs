@@ -199,6 +199,7 @@ impl World {
                 idempotency_window_ms: 3_600_000,
                 active_conversations_max: 100,
                 users_max: 100,
+                memberships_stored: false,
                 message_size_limit: 1000,
                 rates: Rates::default(),
             };

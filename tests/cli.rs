@@ -7,7 +7,7 @@ mod process;
 use longwire::auth::Verifier;
 use longwire::clock::Clock;
 use longwire::settings::{markdown, toml_template};
-use process::{Running, longwire};
+use process::{Running, get, longwire};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
@@ -44,14 +44,6 @@ impl Drop for TempFile {
     }
 }
 
-fn get(address: &str, path: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
-}
-
 const DEV: [&str; 8] =
     ["serve", "--dev", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--connections", "1000"];
 
@@ -76,8 +68,8 @@ fn wrong_arguments_and_settings_end_with_2() {
     assert_eq!(run(&["serve", "--no-such-flag"]).0, 2);
     let (code, _, error) = run(&["serve", "--dev", "--heartbeat", "25"]);
     assert!(code == 2 && error.starts_with("error: --heartbeat: `25` is not a duration"), "{error}");
-    let (code, _, error) = run(&["serve", "--dev", "--data-dir", "x"]);
-    assert!(code == 2 && error.contains("--data-dir") && error.contains("memory"), "{error}");
+    let (code, _, error) = run(&["serve", "--dev", "--durability", "disk"]);
+    assert!(code == 2 && error.contains("--durability") && error.contains("`fsync`"), "{error}");
     let output = longwire(&["serve", "--dev"]).env("LONGWIRE_CLIENT_PING_INTERVALL", "1s").output().unwrap();
     let (code, _, error) = outcome(&output);
     assert!(code == 2 && error.contains("did you mean LONGWIRE_CLIENT_PING_INTERVAL?"), "{error}");
@@ -91,6 +83,11 @@ fn a_server_nobody_or_anybody_could_use_does_not_start() {
     assert!(code == 1 && error.contains("--token-key FILE") && error.contains("--dev"), "{error}");
     let (code, _, error) = run(&["serve", "--dev", "--listen", "0.0.0.0:0"]);
     assert!(code == 1 && error.contains("loopback") && error.contains("--token-key FILE"), "{error}");
+    let (code, _, error) = run(&["serve", "--token-key", "x", "--durability", "fsync"]);
+    assert!(
+        code == 1 && error.contains("--data-dir DIR") && error.contains("--durability memory"),
+        "{error}"
+    );
     let short = TempFile::new("short-key", "too short\n");
     let (code, _, error) = run(&["serve", "--token-key", short.path()]);
     assert!(code == 1 && error.contains("has 9 bytes") && error.contains("at least 32"), "{error}");

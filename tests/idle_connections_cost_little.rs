@@ -27,6 +27,7 @@ impl Running {
         arguments.extend(["--heartbeat", "1h", "--cores", &core]);
         let mut child = Command::new(env!("CARGO_BIN_EXE_longwire"))
             .args(arguments)
+            .args(["--durability", "memory"])
             .stdout(Stdio::piped())
             .spawn()
             .expect("the binary starts");

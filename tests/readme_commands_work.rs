@@ -82,7 +82,8 @@ struct Reader {
 impl Reader {
     fn shell(&self, line: &str) -> Command {
         let mut shell = command("sh");
-        shell.arg("-c").arg(line).current_dir(&self.folder.0);
+        // As a reader has it, in a folder of its own.
+        shell.arg("-c").arg(line).current_dir(&self.folder.0).env_remove("LONGWIRE_STORE_DURABILITY");
         shell
     }
 

@@ -1,6 +1,6 @@
 //! A value comes from the flag, else the variable, else the file, else the default; what is unknown or absurd is refused by name.
 
-use longwire::limits::MESSAGE_MAX;
+use longwire::limits::{MESSAGE_MAX, MESSAGE_STORED_MAX};
 use longwire::settings::{ROWS, Settings, Sources, markdown, row, toml_template};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -102,8 +102,8 @@ fn contradictions_are_refused() {
         ("tls.certificate", "/x.pem", "go together"),
         ("tls.key", "/x.pem", "go together"),
         ("server.cores", "0-64", "more than 64"),
-        ("store.data_dir", "/x", "in memory only"),
-        ("store.durability", "fsync", "is not available"),
+        ("store.data_dir", "/x", ""),
+        ("store.durability", "disk", "is none of"),
         ("client.allowed_origins", "example.org", "scheme and a host"),
         ("client.allowed_origins", "https://example.org/chat", "scheme and a host"),
     ] {
@@ -128,6 +128,31 @@ fn who_may_sign_in_is_settled_before_the_start() {
         check(&[("server.dev", "true"), ("server.listen", "0.0.0.0:1")]).unwrap_err().contains("127.0.0.1")
     );
     assert!(check(&[("token.key_file", "k"), ("server.listen", "0.0.0.0:1")]).is_ok());
+}
+
+#[test]
+fn where_messages_are_kept_is_settled_before_the_start() {
+    let with = |pairs: &[(&str, &str)]| Settings::with(pairs.iter().copied()).unwrap();
+    let check = |pairs: &[(&str, &str)]| with(pairs).check_store();
+    assert!(check(&[]).unwrap_err().contains("--data-dir DIR"));
+    assert!(check(&[("store.durability", "memory")]).is_ok());
+    assert!(check(&[("store.durability", "os"), ("store.data_dir", "/x")]).is_ok());
+    assert_eq!(with(&[("server.dev", "true")]).data_dir(), Some("longwire-data".into()));
+    assert_eq!(with(&[("server.dev", "true"), ("store.data_dir", "/x")]).data_dir(), Some("/x".into()));
+    assert_eq!(with(&[("store.durability", "memory"), ("store.data_dir", "/x")]).data_dir(), None);
+}
+
+#[test]
+fn the_largest_message_that_can_be_set_is_one_that_can_be_stored() {
+    let large = |size, durability| {
+        let sizes = [("message.size_limit", size), ("websocket.message_size_limit", "8MiB")];
+        let queues = [("client.queue_max_size", "8MiB"), ("store.durability", durability)];
+        Settings::with([sizes, queues].concat())
+    };
+    assert!(large("1020KiB", "fsync").is_ok());
+    assert!(large("1021KiB", "fsync").unwrap_err().to_string().contains("at most 1020KiB"));
+    assert!(large("2MiB", "memory").is_ok());
+    assert_eq!(MESSAGE_STORED_MAX, 1020 << 10);
 }
 
 #[test]

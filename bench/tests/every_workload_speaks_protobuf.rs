@@ -9,8 +9,7 @@ use std::sync::Mutex;
 
 /// Two runs at a time, and so two servers.
 const AT_ONCE: usize = 2;
-const SPAWN: &str =
-    "{bin}/longwire serve --dev --cores 0 --listen 127.0.0.1:{port} --admin-listen 127.0.0.1:{admin}";
+const SPAWN: &str = "{bin}/longwire serve --dev --durability memory --cores 0 --listen 127.0.0.1:{port} --admin-listen 127.0.0.1:{admin}";
 const WINDOW: [&str; 3] = ["--warmup=100ms", "--duration=400ms", "--drain=5s"];
 
 /// A workload, and what of its report says that messages came, or connections.

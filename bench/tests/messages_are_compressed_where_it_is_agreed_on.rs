@@ -5,7 +5,7 @@ mod common;
 use common::{Fault, Kind, Outcome, at_once, drain, raw, run, serve, upgraded};
 use std::path::Path;
 
-const SERVE: &str = "{bin}/longwire serve --dev --cores 0 --listen 127.0.0.1:{port} --admin-listen off --client-ping-interval 100ms";
+const SERVE: &str = "{bin}/longwire serve --dev --durability memory --cores 0 --listen 127.0.0.1:{port} --admin-listen off --client-ping-interval 100ms";
 const ECHO: &str = "{bin}/longwire echo --cores 0 --listen 127.0.0.1:{port}";
 const WINDOW: [&str; 4] = ["--warmup=50ms", "--duration=300ms", "--drain=5s", "--quiet"];
 

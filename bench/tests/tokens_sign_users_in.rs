@@ -32,7 +32,7 @@ fn against(server: &KeyFile, words: &[&str]) -> Outcome {
     let longwire = Path::new(env!("CARGO_BIN_EXE_longwire-bench")).with_file_name("longwire");
     assert!(longwire.exists(), "{} is not there: cargo build -p longwire", longwire.display());
     let spawn = format!(
-        "{{bin}}/longwire serve --cores 0 --listen 127.0.0.1:{{port}} --admin-listen off --group-open --token-key {}",
+        "{{bin}}/longwire serve --durability memory --cores 0 --listen 127.0.0.1:{{port}} --admin-listen off --group-open --token-key {}",
         server.path()
     );
     run(&[words, &["--server-core=any", "--quiet", "--spawn", &spawn]].concat())

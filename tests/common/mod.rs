@@ -18,6 +18,7 @@ use longwire::shard::{AppKind, Control, Plan, Server, launch};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tungstenite::protocol::frame::coding::CloseCode;
@@ -49,11 +50,16 @@ pub fn plan(app: AppKind, shards: usize, settings: &[(&str, &str)]) -> Plan {
         listen: vec!["127.0.0.1:0".parse().expect("an address")],
         cores: (0..shards).map(|n| allowed[n % allowed.len()]).collect(),
         connections: 4000,
-        settings: Arc::new(Settings::with(settings.iter().copied()).expect("settings of a test")),
+        settings: Arc::new(Settings::with(kept(settings)).expect("settings of a test")),
         verifier: None,
         tls: None,
         app,
     }
+}
+
+/// A test that does not speak of durability keeps its messages in memory.
+fn kept<'a>(settings: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    [&[("store.durability", "memory")], settings].concat()
 }
 
 /// A running server; it stops when dropped.
@@ -66,6 +72,15 @@ impl TestServer {
     /// A chat server in dev mode with `shards` shards (more than one may share a core) and these settings.
     pub fn chat(shards: usize, settings: &[(&str, &str)]) -> Self {
         Self::start(AppKind::Chat, shards, &[&[("server.dev", "true")], settings].concat())
+    }
+
+    /// A chat server that keeps its messages in a folder.
+    pub fn stored(shards: usize, folder: &Path) -> Self {
+        let folder = folder.to_str().expect("a path of text");
+        // Small files, wherever this runs.
+        let sizes = [("store.segment_size", "2MiB"), ("store.min_free", "0B")];
+        let place = [("store.durability", "fsync"), ("store.data_dir", folder)];
+        Self::chat(shards, &[sizes, place].concat())
     }
 
     /// An echo server.

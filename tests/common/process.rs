@@ -1,20 +1,24 @@
 //! The `longwire` binary as a child process, for tests of what a person at a terminal sees.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each test is a crate and uses its own part of it
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The binary under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_longwire");
 
-/// A command without input, and without this process's settings of a server.
+/// A command without input, and without this process's settings of a server: one that is not told otherwise keeps its messages in
+/// memory.
 pub fn command(program: &str) -> Command {
     let mut command = Command::new(program);
     command.stdin(Stdio::null());
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("LONGWIRE_")) {
         command.env_remove(name);
     }
+    command.env("LONGWIRE_STORE_DURABILITY", "memory");
     command
 }
 
@@ -23,6 +27,26 @@ pub fn longwire(arguments: &[&str]) -> Command {
     let mut command = command(BINARY);
     command.args(arguments);
     command
+}
+
+/// A server in dev mode that keeps its messages in a folder, on free ports.
+pub fn stored(folder: &Path, more: &[&str]) -> Command {
+    let mut command =
+        longwire(&["serve", "--dev", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+    command.args(["--connections", "1000", "--data-dir"]).arg(folder).args(more);
+    // Small files, wherever this runs.
+    let kept = [("DURABILITY", "fsync"), ("SEGMENT_SIZE", "2MiB"), ("MIN_FREE", "0B")];
+    command.envs(kept.map(|(name, value)| (format!("LONGWIRE_STORE_{name}"), value)));
+    command
+}
+
+/// What a server's admin side answers.
+pub fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 /// A server that is up; killed when dropped.
@@ -59,6 +83,19 @@ impl Running {
     pub fn address(&self, scheme: &str) -> String {
         let rest = self.banner.split_once(scheme).unwrap_or_else(|| panic!("{}", self.banner)).1;
         rest.chars().take_while(|c| c.is_ascii_digit() || ".:".contains(*c)).collect()
+    }
+
+    /// A sample of `/metrics`, by its name with labels.
+    pub fn metric(&self, name: &str) -> f64 {
+        let page = get(&self.address("http://"), "/metrics");
+        let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {name} in {page}")).parse().unwrap()
+    }
+
+    /// Asks it to end, which it does well.
+    pub fn stop(mut self) {
+        self.signal("TERM");
+        assert_eq!(self.exit_code(Duration::from_secs(60)), Some(0), "{}", self.banner);
     }
 
     pub fn signal(&self, name: &str) {

@@ -8,7 +8,7 @@ import { fromFrame, subprotocol, toFrame } from './binary.mjs';
 
 export class Server {
   static async start(...args) {
-    const command = ['serve', '--dev', '--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0', ...args];
+    const command = ['serve', '--dev', '--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0', '--durability', 'memory', ...args];
     const child = spawn(process.env.LONGWIRE_BIN ?? 'longwire', command, { stdio: ['ignore', 'pipe', 'inherit'] });
     const lines = createInterface({ input: child.stdout });
     const ended = once(child, 'exit').then(([code]) => {

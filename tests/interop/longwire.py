@@ -34,6 +34,7 @@ class Server:
 
     def __init__(self, *arguments, dev=True):
         command = [BINARY, "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--cores", cores()]
+        command += ["--durability", "memory"] * ("--durability" not in arguments)
         command += ["--dev"] * dev + [str(argument) for argument in arguments]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.lines = queue.Queue()

@@ -102,9 +102,9 @@ def agree(shown, got, known, field=None, conversation=None):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_conversation_goes_as_shown(page):
+def test_the_conversation_goes_as_shown(page, tmp_path):
     terminals, known, lines = {}, {}, 0
-    with Server() as server:
+    with Server("--durability", "fsync", "--data-dir", tmp_path, "--store-min-free", "0B") as server:
         try:
             for person, block in blocks(page):
                 for line in block:

@@ -91,7 +91,8 @@ pub(super) fn nothing() -> Report {
         scenario: "pairs".into(),
         workload: "1000 users in pairs, 64 B payload, open loop, 20000/s, even gaps".into(),
         machine: "2 × Some CPU, Linux 6.18".into(),
-        command: "longwire-bench pairs --spawn './longwire serve --dev' --rate 20000".into(),
+        command: "longwire-bench pairs --spawn './longwire serve --dev --durability memory' --rate 20000"
+            .into(),
         started: 1_800_000_000.0,
         version: "0.1.0".into(),
         interrupted: true,

@@ -69,8 +69,9 @@ fn write(folder: &Path, commits: &[u32], stop: bool) {
     }
     if stop {
         orders.send(Order::Stop).unwrap();
-        thread.join().unwrap();
     }
+    drop(orders);
+    thread.join().unwrap();
 }
 
 fn expected(count: u64) -> Vec<(u64, Record)> {

@@ -140,7 +140,7 @@ impl<S: Sink> Writer<S> {
         })
     }
 
-    /// Serves until it is told to stop, or everyone who could ask is gone.
+    /// Serves until it is told to stop, and writes an end then; or until everyone who could ask is gone.
     pub fn run(mut self, orders: &Receiver<Order>) {
         let mut held = None;
         loop {
@@ -152,7 +152,8 @@ impl<S: Sink> Writer<S> {
                         self.mend();
                         continue;
                     }
-                    Err(RecvTimeoutError::Disconnected) => break,
+                    // Nobody said that it was to end well: it is left as a kill leaves it.
+                    Err(RecvTimeoutError::Disconnected) => return,
                 },
             };
             let Order::Append(batch) = order else { break };

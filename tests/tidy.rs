@@ -65,7 +65,11 @@ const HOUSE: &[(&str, &[&str], &[&str])] = &[
         &["buffa", "compact_str", "data_encoding", "itoa", "memchr", "serde", "serde_json", "simdutf8"],
     ),
     ("log", &["durability", "ids", "limits", "wire"], &["flume", "hashbrown", "rustix", "xxhash_rust"]),
-    ("view", &["ids", "limits", "log", "slab", "wire"], &["compact_str", "fjall", "hashbrown"]),
+    (
+        "view",
+        &["ids", "limits", "log", "slab", "wire"],
+        &["compact_str", "fjall", "hashbrown", "xxhash_rust"],
+    ),
     (
         "store",
         &["ids", "limits", "log", "metrics::StoreLevels", "view"],

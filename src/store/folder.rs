@@ -7,8 +7,9 @@ use data_encoding::HEXLOWER;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// The version of the whole folder's format.
@@ -89,7 +90,7 @@ impl Folder {
     pub(super) fn open(path: &Path) -> Result<Self, FolderError> {
         let io = |error| FolderError::Io(path.into(), error);
         for folder in [path.into(), path.join(LOG), path.join(VIEW)] {
-            fs::create_dir_all(folder).map_err(io)?;
+            make_folder(&folder).map_err(io)?;
         }
         let lock = lock(path)?;
         let (id, key) = identity(path)?;
@@ -117,6 +118,19 @@ impl Folder {
     }
 }
 
+/// Makes a folder and those above it; what is said in private is nobody else's to read, and no loss of power takes the name.
+fn make_folder(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    make_folder(above)?;
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.and_then(|()| File::open(above)?.sync_all()),
+    }
+}
+
 fn lock(path: &Path) -> Result<File, FolderError> {
     let io = |error| FolderError::Io(path.join("LOCK"), error);
     let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path.join("LOCK"));
@@ -138,7 +152,14 @@ fn identity(path: &Path) -> Result<([u8; 16], [u8; 16]), FolderError> {
     let damaged = |what: &str| FolderError::Damaged(file.clone(), what.into());
     let text = match fs::read_to_string(&file) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return make(path).map_err(io),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let holds = |folder| path.join(folder).read_dir().is_ok_and(|mut found| found.next().is_some());
+            // A new number would make what is there a stranger's.
+            if holds(LOG) || holds(VIEW) {
+                return Err(damaged("it is missing, and the log or the view is not"));
+            }
+            return make(path).map_err(io);
+        }
         Err(error) => return Err(io(error)),
     };
     let identity: Identity = toml::from_str(&text).map_err(|error| damaged(error.message()))?;

@@ -160,3 +160,34 @@ fn a_view_that_was_lost_is_made_anew_of_the_log() {
     drop(shards);
     drop(store);
 }
+
+#[test]
+fn without_its_number_what_is_there_is_not_taken_for_a_new_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, shards, _) = open(folder.path(), 1);
+    drop(shards);
+    drop(store);
+    let file = folder.path().join("STORE");
+    std::fs::remove_file(&file).unwrap();
+    let refused = Store::open(&config(folder.path()), Vec::new()).err().unwrap().to_string();
+    assert!(refused.contains("STORE") && refused.contains("missing"), "{refused}");
+    assert!(!file.exists(), "nothing is changed");
+}
+
+#[test]
+fn a_store_that_is_no_older_than_what_it_told_is_asked_for() {
+    // The log's last segment is gone, the view has what was in it.
+    let folder = tempfile::tempdir().unwrap();
+    let (store, mut shards, _) = open(folder.path(), 1);
+    for seq in 1..=50 {
+        shards[0].port.append(PartitionId(0), &message(0, seq)).unwrap();
+    }
+    shards[0].outcomes(50);
+    drop(shards);
+    drop(store);
+    for entry in std::fs::read_dir(log_folder(folder.path())).unwrap() {
+        std::fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    let refused = Store::open(&config(folder.path()), Vec::new()).err().unwrap().to_string();
+    assert!(refused.contains("are missing"), "{refused}");
+}

@@ -12,6 +12,7 @@
 //! Applying reads nothing, and what one record writes does not depend on what was there: records that are applied again, as after a
 //! loss of power, leave the same view. It is never the only copy: what is not durable here is still in the log.
 
+mod journal;
 mod keys;
 
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod tests;
 use super::{Activation, Page, Range};
 use crate::ids::{ConversationId, GroupName, Parties, Seq, UserName};
 use crate::limits::{ACTIVATION_RECENT, VIEW_FILES};
+use crate::log::disk::OpenError;
 use crate::log::record::{read_message, write_message};
 use crate::log::{Durability, MessageRecord, Position, Record};
 use crate::wire::size::message_max;
@@ -44,12 +46,18 @@ pub enum ViewError {
     Database(fjall::Error),
     /// What it holds is not what was written.
     Damaged(&'static str),
+    /// It is not open: it could not be opened again.
+    Closed,
+    /// The log behind it cannot be read.
+    Log(OpenError),
 }
 
 impl fmt::Display for ViewError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Database(error) => write!(f, "{error}"),
+            Self::Closed => write!(f, "the view could not be opened again"),
+            Self::Log(error) => write!(f, "{error}"),
             Self::Damaged(what) => write!(f, "{what}; `longwire store rebuild` makes the view anew"),
         }
     }
@@ -89,6 +97,9 @@ impl DiskView {
     /// # Errors
     /// [`ViewError`].
     pub fn open(folder: &Path, cache: u64) -> Result<Self, ViewError> {
+        if folder.exists() {
+            journal::untear(folder).map_err(fjall::Error::Io)?;
+        }
         let db = Database::builder(folder)
             .worker_threads(WORKERS)
             .max_journaling_size(JOURNAL)
@@ -100,6 +111,16 @@ impl DiskView {
         let (messages, heads, members) = (keyspace("messages")?, keyspace("heads")?, keyspace("members")?);
         let (groups, privates, meta) = (keyspace("groups")?, keyspace("privates")?, keyspace("meta")?);
         Ok(Self { messages, heads, members, groups, privates, meta, db })
+    }
+
+    /// Opens it after a write or sync of its journal that failed: what the kernel holds of the journal may not be on the disk, and
+    /// no other sync would write it.
+    ///
+    /// # Errors
+    /// [`ViewError`].
+    pub fn reopen(folder: &Path, cache: u64) -> Result<Self, ViewError> {
+        journal::write_again(folder).map_err(fjall::Error::Io)?;
+        Self::open(folder, cache)
     }
 
     /// Up to where records were applied.

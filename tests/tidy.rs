@@ -25,8 +25,7 @@ const HOUSE: &[(&str, &[&str], &[&str])] = &[
             "net::tls",
             "settings",
             "shard",
-            "store::Cut",
-            "store::Report",
+            "store",
             "tune",
         ],
         &["affinity", "clap", "serde_json", "tokio"],
@@ -65,15 +64,11 @@ const HOUSE: &[(&str, &[&str], &[&str])] = &[
         &["buffa", "compact_str", "data_encoding", "itoa", "memchr", "serde", "serde_json", "simdutf8"],
     ),
     ("log", &["durability", "ids", "limits", "wire"], &["flume", "hashbrown", "rustix", "xxhash_rust"]),
-    (
-        "view",
-        &["ids", "limits", "log", "slab", "wire"],
-        &["compact_str", "fjall", "hashbrown", "xxhash_rust"],
-    ),
+    ("view", &["ids", "limits", "log", "slab", "wire"], &["compact_str", "fjall", "hashbrown"]),
     (
         "store",
-        &["ids", "limits", "log", "metrics::StoreLevels", "view"],
-        &["affinity", "data_encoding", "flume", "rustix", "serde", "toml"],
+        &["ids", "limits", "log", "metrics::StoreLevels", "view", "wire"],
+        &["affinity", "data_encoding", "flume", "rustix", "serde", "serde_json", "toml"],
     ),
     (
         "chat",

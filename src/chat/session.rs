@@ -64,8 +64,7 @@ impl Rules {
         if let Some(session) = self.people.sessions.get(key) {
             fx.close(session.conn, CloseCode::Replaced, "this device signed in again");
         }
-        // The user stays, and with it what is known of its groups: the newer session follows.
-        self.leave(key, fx);
+        self.end(key, fx);
     }
 
     fn authenticated<E: Effects>(&mut self, session: SessionId, id: Option<&str>, now: Now, fx: &mut E) {
@@ -111,18 +110,11 @@ impl Rules {
 
     /// Ends a session: no route, slot or fan-out entry of it remains.
     fn end<E: Effects>(&mut self, key: Key, fx: &mut E) {
-        if let Some(user) = self.leave(key, fx) {
-            self.people.release(user);
-        }
-    }
-
-    /// The same for now without its user, whose slot is told.
-    fn leave<E: Effects>(&mut self, key: Key, fx: &mut E) -> Option<u32> {
-        let session = self.people.remove(key, fx)?;
+        let Some(session) = self.people.remove(key, fx) else { return };
         for seat in session.extras.iter().flat_map(|extras| &extras.seats) {
             self.stand_up(*seat, fx);
         }
-        Some(session.user)
+        self.people.release(session.user);
     }
 
     /// The heartbeat's look at a session: warns once when its credential is about to end, closes when it has.

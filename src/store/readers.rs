@@ -3,7 +3,6 @@
 use super::Wake;
 use super::applier::Applied;
 use super::port::{Answer, Want};
-use super::shared::Shared;
 use crate::log::{Durability, Position};
 use crate::view::disk::{DiskView, ViewError};
 use flume::{Receiver, Sender};
@@ -47,7 +46,7 @@ pub(super) struct Reader {
     jobs: Receiver<Job>,
     answers: Vec<Sender<Answer>>,
     wakes: Vec<Wake>,
-    view: Arc<Shared>,
+    view: DiskView,
     applied: Arc<Applied>,
     count: Arc<Count>,
     durability: Durability,
@@ -56,7 +55,7 @@ pub(super) struct Reader {
 impl Reads {
     pub(super) fn reader(
         &self,
-        view: Arc<Shared>,
+        view: DiskView,
         applied: &Arc<Applied>,
         count: &Arc<Count>,
         durability: Durability,
@@ -94,18 +93,18 @@ impl Reader {
         if !self.applied.wait(at_least, PATIENCE) {
             return Answer::Failed(want, ViewError::Damaged("the view does not follow the log"));
         }
-        let read = self.view.with(|view| self.look(view, &want));
-        read.unwrap_or_else(|error| Answer::Failed(want, error))
-    }
-
-    fn look(&self, view: &DiskView, want: &Want) -> Result<Answer, ViewError> {
-        Ok(match want {
+        let read = match &want {
             Want::Activation(conversation) => {
-                let activation = view.activate(conversation, self.durability)?;
-                Answer::Activation(conversation.clone(), Box::new(activation))
+                let read = self.view.activate(conversation, self.durability);
+                read.map(|activation| Answer::Activation(conversation.clone(), Box::new(activation)))
             }
-            Want::Page(id, conversation, range) => Answer::Page(*id, view.read(conversation, *range)?),
-            Want::Groups(user) => Answer::Groups(user.clone(), view.groups_of(user)?),
-        })
+            Want::Page(id, conversation, range) => {
+                self.view.read(conversation, *range).map(|page| Answer::Page(*id, page))
+            }
+            Want::Groups(user) => {
+                self.view.groups_of(user).map(|groups| Answer::Groups(user.clone(), groups))
+            }
+        };
+        read.unwrap_or_else(|error| Answer::Failed(want, error))
     }
 }

@@ -25,7 +25,8 @@ const HOUSE: &[(&str, &[&str], &[&str])] = &[
             "net::tls",
             "settings",
             "shard",
-            "store",
+            "store::Cut",
+            "store::Report",
             "tune",
         ],
         &["affinity", "clap", "serde_json", "tokio"],
@@ -64,11 +65,15 @@ const HOUSE: &[(&str, &[&str], &[&str])] = &[
         &["buffa", "compact_str", "data_encoding", "itoa", "memchr", "serde", "serde_json", "simdutf8"],
     ),
     ("log", &["durability", "ids", "limits", "wire"], &["flume", "hashbrown", "rustix", "xxhash_rust"]),
-    ("view", &["ids", "limits", "log", "slab", "wire"], &["compact_str", "fjall", "hashbrown"]),
+    (
+        "view",
+        &["ids", "limits", "log", "slab", "wire"],
+        &["compact_str", "fjall", "hashbrown", "xxhash_rust"],
+    ),
     (
         "store",
-        &["ids", "limits", "log", "metrics::StoreLevels", "view", "wire"],
-        &["affinity", "data_encoding", "flume", "rustix", "serde", "serde_json", "toml"],
+        &["ids", "limits", "log", "metrics::StoreLevels", "view"],
+        &["affinity", "data_encoding", "flume", "rustix", "serde", "toml"],
     ),
     (
         "chat",

@@ -64,7 +64,8 @@ impl Rules {
         if let Some(session) = self.people.sessions.get(key) {
             fx.close(session.conn, CloseCode::Replaced, "this device signed in again");
         }
-        self.end(key, fx);
+        // The user stays, and with it what is known of its groups: the newer session follows.
+        self.leave(key, fx);
     }
 
     fn authenticated<E: Effects>(&mut self, session: SessionId, id: Option<&str>, now: Now, fx: &mut E) {
@@ -110,11 +111,18 @@ impl Rules {
 
     /// Ends a session: no route, slot or fan-out entry of it remains.
     fn end<E: Effects>(&mut self, key: Key, fx: &mut E) {
-        let Some(session) = self.people.remove(key, fx) else { return };
+        if let Some(user) = self.leave(key, fx) {
+            self.people.release(user);
+        }
+    }
+
+    /// The same for now without its user, whose slot is told.
+    fn leave<E: Effects>(&mut self, key: Key, fx: &mut E) -> Option<u32> {
+        let session = self.people.remove(key, fx)?;
         for seat in session.extras.iter().flat_map(|extras| &extras.seats) {
             self.stand_up(*seat, fx);
         }
-        self.people.release(session.user);
+        Some(session.user)
     }
 
     /// The heartbeat's look at a session: warns once when its credential is about to end, closes when it has.

@@ -1,12 +1,18 @@
 //! The view's thread: applies commits in their order, puts them on the disk now and then, frees the log's segments behind that. Knows
 //! no shards.
+//!
+//! What is in the log must come into the view, and nothing later before it. While it cannot, the log takes nothing more, and the
+//! view is opened again and again until it can.
 
+use super::replay::catch_up;
+use super::shared::Shared;
 use crate::limits::{APPLY_BYTES, PERSIST_BYTES};
-use crate::log::disk::{self, Health};
-use crate::log::{Position, Record, record};
-use crate::view::disk::{Applying, DiskView, ViewError};
+use crate::log::disk::{self, Health, StoreId};
+use crate::log::{Position, record};
+use crate::view::disk::{DiskView, ViewError};
 use flume::Receiver;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -73,57 +79,21 @@ impl Applied {
     }
 }
 
-/// Records on their way into the view, a bounded number of bytes at a time.
-pub(super) struct Chunk<'a> {
-    view: &'a DiskView,
-    applying: Option<Applying<'a>>,
-    bytes: usize,
-}
-
-impl<'a> Chunk<'a> {
-    pub(super) fn new(view: &'a DiskView) -> Self {
-        Self { view, applying: None, bytes: 0 }
-    }
-
-    pub(super) fn apply(&mut self, position: Position, record: &Record) -> Result<(), ViewError> {
-        if self.bytes >= APPLY_BYTES {
-            self.finish()?;
-        }
-        let applying = match &mut self.applying {
-            Some(applying) => applying,
-            none => none.insert(self.view.applying()?),
-        };
-        applying.apply(position, record);
-        self.bytes += match record {
-            Record::Message(message) => message.bytes.len(),
-            Record::Member { .. } => 0,
-        };
-        Ok(())
-    }
-
-    pub(super) fn finish(&mut self) -> Result<(), ViewError> {
-        self.bytes = 0;
-        self.applying.take().map_or(Ok(()), |applying| applying.commit().map(|_| ()))
-    }
-}
-
 /// The thread's state.
 pub(super) struct Applier {
-    view: DiskView,
-    applied: Arc<Applied>,
-    health: Arc<Health>,
-    log: PathBuf,
-    unsaved: usize,
+    pub view: Arc<Shared>,
+    pub applied: Arc<Applied>,
+    pub health: Arc<Health>,
+    /// The server ends: what cannot be applied now will be by the next one.
+    pub closing: Arc<AtomicBool>,
+    pub log: PathBuf,
+    pub store: StoreId,
 }
 
 impl Applier {
-    pub(super) fn new(view: DiskView, applied: Arc<Applied>, health: Arc<Health>, log: PathBuf) -> Self {
-        Self { view, applied, health, log, unsaved: 0 }
-    }
-
     /// Runs until the log's thread has ended; then all is put on the disk.
-    pub(super) fn run(mut self, commits: &Receiver<Committed>) {
-        let mut taken = Vec::new();
+    pub(super) fn run(self, commits: &Receiver<Committed>) {
+        let (mut taken, mut unsaved) = (Vec::new(), 0);
         while let Ok(first) = commits.recv() {
             let mut bytes = first.body.len();
             taken.push(first);
@@ -133,67 +103,62 @@ impl Applier {
                 bytes += commit.body.len();
                 taken.push(commit);
             }
-            self.insist(&taken);
+            let Some(position) = self.insist(taken[0].first, |view| apply(view, &taken)) else { return };
+            self.applied.reaches(position);
             taken.clear();
-            self.unsaved += bytes;
-            if self.unsaved >= PERSIST_BYTES {
+            unsaved += bytes;
+            if unsaved >= PERSIST_BYTES {
+                unsaved = 0;
                 self.persist();
             }
         }
         self.persist();
     }
 
-    /// Applies until it has worked: what is in the log must come into the view, and nothing later before it.
-    fn insist(&self, commits: &[Committed]) {
-        let mut told = false;
-        loop {
-            match self.apply(commits) {
-                Ok(position) => {
-                    if told {
-                        eprintln!("note: the view can be written again");
-                        self.health.is_followed(true);
-                    }
-                    return self.applied.reaches(position);
-                }
-                Err(error) if !told => {
-                    eprintln!(
-                        "error: the view cannot be written: {error}; nothing more is stored until it can be"
-                    );
-                    self.health.is_followed(false);
-                    self.applied.fails(format!("the view cannot be written: {error}"));
-                }
-                Err(_) => {}
+    /// Does something to the view that has everything before `next`, as often as it takes; none if the server ends meanwhile.
+    fn insist<T>(&self, next: Position, act: impl Fn(&DiskView) -> Result<T, ViewError>) -> Option<T> {
+        let mut done = self.view.with(&act);
+        if let Err(error) = &done {
+            eprintln!("error: the view cannot be written: {error}; nothing more is stored until it can be");
+            self.health.is_followed(false);
+            self.applied.fails(format!("the view cannot be written: {error}"));
+        }
+        while done.is_err() {
+            if self.closing.load(Ordering::Relaxed) {
+                return None;
             }
-            told = true;
             std::thread::sleep(TRY_AGAIN);
+            let upto = Position(next.0 - 1);
+            let caught_up = || self.view.with(|view| catch_up(view, &self.log, self.store, upto));
+            done = self.view.reopen().and_then(|()| caught_up()).and_then(|()| self.view.with(&act));
+            if done.is_ok() {
+                eprintln!("note: the view can be written again");
+                self.health.is_followed(true);
+            }
         }
+        done.ok()
     }
 
-    fn apply(&self, commits: &[Committed]) -> Result<Position, ViewError> {
-        let mut applying = self.view.applying()?;
-        for commit in commits {
-            let mut body = &commit.body[..];
-            for position in (commit.first.0..).take(commit.records as usize) {
-                let read = record::read(&mut body);
-                let (_, record) =
-                    read.map_err(|_| ViewError::Damaged("the log's thread wrote what is no record"))?;
-                applying.apply(Position(position), &record);
-            }
+    fn persist(&self) {
+        let applied = self.applied.position();
+        let Some(durable) = self.insist(Position(applied.0 + 1), DiskView::persist) else { return };
+        self.applied.reaches(applied);
+        if let Err(error) = disk::free(&self.log, durable) {
+            eprintln!("warning: the log's old files cannot be removed: {error}");
         }
-        applying.commit()
     }
+}
 
-    fn persist(&mut self) {
-        self.unsaved = 0;
-        match self.view.persist() {
-            Ok(durable) => {
-                if let Err(error) = disk::free(&self.log, durable) {
-                    eprintln!("warning: the log's old files cannot be removed: {error}");
-                }
-            }
-            Err(error) => {
-                eprintln!("error: the view cannot be put on the disk: {error}; the log keeps its files");
-            }
+fn apply(view: &DiskView, commits: &[Committed]) -> Result<Position, ViewError> {
+    let mut applying = view.applying()?;
+    for commit in commits {
+        let mut body = &commit.body[..];
+        for position in (commit.first.0..).take(commit.records as usize) {
+            let read = record::read(&mut body);
+            let (_, record) =
+                read.map_err(|_| ViewError::Damaged("the log's thread wrote what is no record"))?;
+            applying.apply(Position(position), &record);
         }
     }
+    applying.commit()
 }

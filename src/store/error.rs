@@ -24,7 +24,7 @@ pub enum StoreError {
         /// Where the log begins.
         begins: Position,
     },
-    /// The log ends before the view does: files of it are gone, or the machine lost its power at durability `os`.
+    /// The log ends before the view does, and nothing in it was told before it was synced: files of it are gone.
     Short {
         /// Up to where the view was applied.
         applied: Position,
@@ -45,8 +45,7 @@ impl fmt::Display for StoreError {
             Self::Log(error) => write!(f, "{error}"),
             Self::View(path, error) => write!(
                 f,
-                "the view in {} cannot be opened: {error}; make room if the disk is full, else \
-                 `longwire store rebuild` makes it anew of an export",
+                "the view in {} cannot be opened: {error}; make room if the disk is full, else restore --data-dir from a copy",
                 path.display()
             ),
             Self::Gap { applied, begins } => write!(
@@ -56,8 +55,7 @@ impl fmt::Display for StoreError {
             ),
             Self::Short { applied, ends } => write!(
                 f,
-                "the log ends at record {}, the view has {}: if the machine lost its power at durability `os`, start once with \
-                 --durability os, which goes on from there; else files of the log are missing: restore them from a copy",
+                "the log ends at record {}, the view has {}: files of the log are missing; restore them from a copy",
                 ends.0, applied.0
             ),
         }

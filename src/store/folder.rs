@@ -1,29 +1,25 @@
 //! A store's folder: one process at a time, one format, one identity. Knows what stands in it, not how it is read.
 //!
-//! `STORE` (TOML: `version`, `id`, `key`, and `origin` if it began with an export), `LOCK`, `log/`, `view/`; while the view is made
-//! anew `view.part/`, after that the one before as `view.old/`.
+//! `STORE` (TOML: `version`, `id`, `key`), `LOCK`, `log/`, `view/`.
 
-use crate::log::Position;
-use crate::log::disk::{StoreId, sync_folder};
+use crate::log::disk::StoreId;
 use data_encoding::HEXLOWER;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// The version of the whole folder's format.
 const VERSION: u32 = 1;
 pub(super) const LOG: &str = "log";
 const VIEW: &str = "view";
-const STORE: &str = "STORE";
 
 /// Why a folder cannot be used.
 #[derive(Debug)]
 pub enum FolderError {
-    /// No store is there.
-    Missing(PathBuf),
     /// Another process has it open: its id, if it is known.
     Busy(PathBuf, Option<u32>),
     /// It was made by another version.
@@ -37,9 +33,6 @@ pub enum FolderError {
 impl fmt::Display for FolderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing(path) => {
-                write!(f, "there is no store in {}; name its folder with --data-dir", path.display())
-            }
             Self::Busy(path, Some(pid)) => {
                 write!(
                     f,
@@ -72,84 +65,36 @@ impl fmt::Display for FolderError {
 impl std::error::Error for FolderError {}
 
 /// What `STORE` says.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Identity {
     version: u32,
     /// Which store the log's files belong to.
-    id: Hex,
+    id: String,
     /// By which names hash into partitions: outsiders must not be able to choose names that load one.
-    key: Hex,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    origin: Option<OriginFields>,
-}
-
-/// What all versions have.
-#[derive(Deserialize)]
-struct Version {
-    version: u32,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OriginFields {
-    store: Hex,
-    position: u64,
-}
-
-/// 16 bytes as 32 hexadecimal digits.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-struct Hex([u8; 16]);
-
-impl From<Hex> for String {
-    fn from(Hex(bytes): Hex) -> Self {
-        HEXLOWER.encode(&bytes)
-    }
-}
-
-impl TryFrom<String> for Hex {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let bytes = HEXLOWER.decode(text.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
-        bytes.map(Self).ok_or("not 32 hexadecimal digits")
-    }
-}
-
-/// The export that a store began with.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Origin {
-    /// The store it was made of.
-    pub store: StoreId,
-    /// The position of the last record that went into it.
-    pub position: Position,
+    key: String,
 }
 
 /// A folder held by this process.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
-    identity: Identity,
+    id: StoreId,
+    key: [u8; 16],
     /// The lock goes with it.
     _lock: File,
 }
 
 impl Folder {
-    /// Takes a folder that is a store's already.
-    pub(super) fn existing(path: &Path) -> Result<Self, FolderError> {
-        if path.join(STORE).is_file() { Self::open(path) } else { Err(FolderError::Missing(path.into())) }
-    }
-
     /// Takes a folder, and makes it a store's if it is empty.
     pub(super) fn open(path: &Path) -> Result<Self, FolderError> {
         let io = |error| FolderError::Io(path.into(), error);
         for folder in [path.into(), path.join(LOG), path.join(VIEW)] {
-            fs::create_dir_all(folder).map_err(io)?;
+            make_folder(&folder).map_err(io)?;
         }
         let lock = lock(path)?;
-        let identity = identity(path)?;
-        Ok(Self { path: path.into(), identity, _lock: lock })
+        let (id, key) = identity(path)?;
+        Ok(Self { path: path.into(), id: StoreId(u128::from_le_bytes(id)), key, _lock: lock })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -157,45 +102,11 @@ impl Folder {
     }
 
     pub(super) fn id(&self) -> StoreId {
-        StoreId(u128::from_le_bytes(self.identity.id.0))
+        self.id
     }
 
     pub(super) fn key(&self) -> [u8; 16] {
-        self.identity.key.0
-    }
-
-    /// What it began with, if that was an export.
-    pub(super) fn origin(&self) -> Option<Origin> {
-        let OriginFields { store, position } = self.identity.origin.as_ref()?;
-        Some(Origin { store: StoreId(u128::from_le_bytes(store.0)), position: Position(*position) })
-    }
-
-    /// Notes what it begins with.
-    pub(super) fn begins_with(&mut self, origin: Origin) -> io::Result<()> {
-        let Origin { store, position: Position(position) } = origin;
-        self.identity.origin = Some(OriginFields { store: Hex(store.0.to_le_bytes()), position });
-        write(&self.path, &self.identity)
-    }
-
-    /// Where a view is made before it takes the place of the other one; what an earlier try left there is removed.
-    pub(super) fn view_part(&self) -> io::Result<PathBuf> {
-        let part = self.path.join("view.part");
-        match fs::remove_dir_all(&part) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(part),
-        }
-    }
-
-    /// Puts the view made in `part` in the place of the other one, which stays as `view.old`.
-    pub(super) fn swap_view(&self, part: &Path) -> io::Result<PathBuf> {
-        let old = self.path.join("view.old");
-        if old.exists() {
-            fs::remove_dir_all(&old)?;
-        }
-        fs::rename(self.view(), &old)?;
-        fs::rename(part, self.view())?;
-        sync_folder(&self.path)?;
-        Ok(old)
+        self.key
     }
 
     pub(super) fn log(&self) -> PathBuf {
@@ -204,6 +115,19 @@ impl Folder {
 
     pub(super) fn view(&self) -> PathBuf {
         self.path.join(VIEW)
+    }
+}
+
+/// Makes a folder and those above it; what is said in private is nobody else's to read, and no loss of power takes the name.
+fn make_folder(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    make_folder(above)?;
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.and_then(|()| File::open(above)?.sync_all()),
     }
 }
 
@@ -222,39 +146,44 @@ fn lock(path: &Path) -> Result<File, FolderError> {
     Ok(file)
 }
 
-fn identity(path: &Path) -> Result<Identity, FolderError> {
-    let file = path.join(STORE);
+fn identity(path: &Path) -> Result<([u8; 16], [u8; 16]), FolderError> {
+    let file = path.join("STORE");
     let io = |error| FolderError::Io(file.clone(), error);
     let damaged = |what: &str| FolderError::Damaged(file.clone(), what.into());
     let text = match fs::read_to_string(&file) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return make(path).map_err(io),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let holds = |folder| path.join(folder).read_dir().is_ok_and(|mut found| found.next().is_some());
+            // A new number would make what is there a stranger's.
+            if holds(LOG) || holds(VIEW) {
+                return Err(damaged("it is missing, and the log or the view is not"));
+            }
+            return make(path).map_err(io);
+        }
         Err(error) => return Err(io(error)),
     };
-    let Version { version } = toml::from_str(&text).map_err(|error| damaged(error.message()))?;
-    if version != VERSION {
-        return Err(FolderError::Version(file, version));
+    let identity: Identity = toml::from_str(&text).map_err(|error| damaged(error.message()))?;
+    if identity.version != VERSION {
+        return Err(FolderError::Version(file, identity.version));
     }
-    toml::from_str(&text).map_err(|error| damaged(error.message()))
+    let bytes = |hex: &str| HEXLOWER.decode(hex.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
+    let both = bytes(&identity.id).zip(bytes(&identity.key));
+    both.ok_or_else(|| damaged("`id` and `key` are 32 hexadecimal digits each"))
 }
 
 /// A new store's identity: on the disk before anything that names it.
-fn make(path: &Path) -> io::Result<Identity> {
-    let (mut id, mut key) = ([0; 16], [0; 16]);
-    let mut random = File::open("/dev/urandom")?;
-    random.read_exact(&mut id)?;
-    random.read_exact(&mut key)?;
-    let identity = Identity { version: VERSION, id: Hex(id), key: Hex(key), origin: None };
-    write(path, &identity)?;
-    Ok(identity)
-}
-
-fn write(path: &Path, identity: &Identity) -> io::Result<()> {
-    let text = toml::to_string(identity).map_err(io::Error::other)?;
+fn make(path: &Path) -> io::Result<([u8; 16], [u8; 16])> {
+    let mut random = [0; 32];
+    File::open("/dev/urandom")?.read_exact(&mut random)?;
+    let (id, key) = random.split_at(16);
+    let identity = Identity { version: VERSION, id: HEXLOWER.encode(id), key: HEXLOWER.encode(key) };
+    let text = toml::to_string(&identity).map_err(io::Error::other)?;
     let part = path.join("STORE.part");
     let mut file = File::create(&part)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
-    fs::rename(part, path.join(STORE))?;
-    sync_folder(path)
+    fs::rename(part, path.join("STORE"))?;
+    File::open(path)?.sync_all()?;
+    let [id, key] = [id, key].map(|bytes| std::array::from_fn(|n| bytes[n]));
+    Ok((id, key))
 }

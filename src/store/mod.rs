@@ -11,54 +11,38 @@
 //! No shard ever waits here: what a port is asked for comes back later, and its shard is woken.
 
 mod applier;
-mod check;
 mod error;
-mod export;
 mod folder;
-mod import;
-mod lines;
 mod port;
 mod readers;
-mod rebuild;
 mod replay;
-mod stats;
-mod stopped;
+mod shared;
 mod watch;
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod upkeep_tests;
 
-pub use check::{Checked, Fault, check};
 pub use error::StoreError;
-pub use export::{ExportError, Exported, export};
 pub use folder::FolderError;
-pub use import::{ImportError, Imported, import};
 pub use port::{Answer, Port, Want};
-pub use rebuild::{RebuildError, Rebuilt, rebuild};
-pub use stats::{Large, Stats, stats};
-pub use stopped::{Stopped, Tell as TellProgress};
 pub use watch::Watch;
 
-pub use crate::log::disk::{Cut, Inspected};
+pub use crate::log::disk::Cut;
 
 use crate::limits::{APPLY_COMMITS, STORE_READERS};
 use crate::log::disk::{Batch, End, Health, Order, Plan, Sink, Writer};
 use crate::log::{Durability, Position};
-use crate::view::disk::{DiskView, ViewError};
 use applier::{Applied, Applier, Committed};
 use flume::Sender;
 use folder::Folder;
 use port::Done;
 use readers::{Count, Job};
+use shared::Shared;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
-
-/// How nice the view's own threads are where they share cores with the shards: what they do need not be done now.
-const NICE: i32 = 10;
 
 /// Wakes a shard that may be asleep.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
@@ -102,6 +86,7 @@ pub struct Store {
     watch: Watch,
     orders: Sender<Order>,
     jobs: Sender<Job>,
+    closing: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -143,8 +128,12 @@ impl Store {
     /// [`StoreError`]; nothing is left running then.
     pub fn open(config: &Config, wakes: Vec<Wake>) -> Result<(Self, Vec<Port>, Report), StoreError> {
         let folder = Folder::open(&config.folder).map_err(StoreError::Folder)?;
-        let view = open_view(&folder.view(), config)?;
-        let (found, report) = replay::replay(&folder, &view, config.durability)?;
+        // All of the log is looked at before anything is changed, and what the view is told is in the log for good.
+        let (tail, logged) = replay::open_log(&folder)?;
+        let view = Arc::new(Shared::open(folder.view(), config.cache, config.shares_cores)?);
+        let report = view
+            .with(|view| Ok(replay::replay(&folder, view, logged)))
+            .map_err(|error| StoreError::View(folder.view(), error))??;
         let io = |error| StoreError::Io(config.folder.clone(), error);
         let health = Arc::new(Health::default());
         let (orders, queue) = flume::unbounded();
@@ -161,19 +150,26 @@ impl Store {
             min_free: config.min_free,
             watchdog: config.watchdog,
         };
-        let writer = Writer::new(plan, found.tail, tell, Arc::clone(&health)).map_err(io)?;
-        let log = folder.log();
+        let writer = Writer::new(plan, tail, tell, Arc::clone(&health)).map_err(io)?;
         let watch = Watch::new(&health, &applied, &count, &orders, &jobs, report.replayed);
-        let mut store = Self { folder, watch, orders, jobs, threads: Vec::new() };
+        let closing = Arc::<AtomicBool>::default();
+        let applier = Applier {
+            view: Arc::clone(&view),
+            applied: Arc::clone(&applied),
+            health,
+            closing: Arc::clone(&closing),
+            log: folder.log(),
+            store: folder.id(),
+        };
+        let mut store = Self { folder, watch, orders, jobs, closing, threads: Vec::new() };
         let core = config.core;
         store.start("log", move || {
             pin(core);
             writer.run(&queue);
         })?;
-        let applier = Applier::new(view.clone(), Arc::clone(&applied), health, log);
         store.start("view", move || applier.run(&committed))?;
         for n in 0..STORE_READERS {
-            let reader = reads.reader(view.clone(), &applied, &count, config.durability);
+            let reader = reads.reader(Arc::clone(&view), &applied, &count, config.durability);
             store.start(&format!("reader-{n}"), move || reader.run())?;
         }
         store.watch.start(config.watchdog).map_err(io)?;
@@ -206,6 +202,7 @@ impl std::fmt::Debug for Store {
 impl Drop for Store {
     fn drop(&mut self) {
         // The view's thread ends with the log's.
+        self.closing.store(true, Ordering::Relaxed);
         let _ = self.orders.send(Order::Stop);
         for _ in 0..STORE_READERS {
             let _ = self.jobs.send(Job::Stop);
@@ -215,21 +212,6 @@ impl Drop for Store {
         }
         self.watch.stop();
     }
-}
-
-/// Opens the view. The threads that its database starts have the niceness of the one that opens it.
-fn open_view(folder: &Path, config: &Config) -> Result<DiskView, StoreError> {
-    let open = || {
-        if config.shares_cores {
-            // Nobody may forbid to be nicer.
-            let _ = rustix::process::setpriority_process(None, NICE);
-        }
-        DiskView::open(folder, config.cache)
-    };
-    let opened = std::thread::scope(|scope| scope.spawn(open).join());
-    opened
-        .unwrap_or(Err(ViewError::Damaged("its database gave up")))
-        .map_err(|error| StoreError::View(folder.into(), error))
 }
 
 fn pin(core: Option<usize>) {

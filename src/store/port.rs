@@ -102,7 +102,7 @@ impl Port {
     /// Queues one record for the turn's batch.
     ///
     /// # Errors
-    /// [`Refused::Full`] when the log takes no records, or enough of this shard's are under way.
+    /// [`Refused::Full`] when the log takes no records, enough of this shard's are under way, or no commit holds it.
     pub fn append(&mut self, partition: PartitionId, record: &Record) -> Result<Ticket, Refused> {
         let before = self.batch.len();
         if !self.health.takes_records() || self.records_out >= PORT_RECORDS || self.bytes_out >= PORT_BYTES {

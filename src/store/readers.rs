@@ -3,6 +3,7 @@
 use super::Wake;
 use super::applier::Applied;
 use super::port::{Answer, Want};
+use super::shared::Shared;
 use crate::log::{Durability, Position};
 use crate::view::disk::{DiskView, ViewError};
 use flume::{Receiver, Sender};
@@ -46,7 +47,7 @@ pub(super) struct Reader {
     jobs: Receiver<Job>,
     answers: Vec<Sender<Answer>>,
     wakes: Vec<Wake>,
-    view: DiskView,
+    view: Arc<Shared>,
     applied: Arc<Applied>,
     count: Arc<Count>,
     durability: Durability,
@@ -55,7 +56,7 @@ pub(super) struct Reader {
 impl Reads {
     pub(super) fn reader(
         &self,
-        view: DiskView,
+        view: Arc<Shared>,
         applied: &Arc<Applied>,
         count: &Arc<Count>,
         durability: Durability,
@@ -93,18 +94,18 @@ impl Reader {
         if !self.applied.wait(at_least, PATIENCE) {
             return Answer::Failed(want, ViewError::Damaged("the view does not follow the log"));
         }
-        let read = match &want {
-            Want::Activation(conversation) => {
-                let read = self.view.activate(conversation, self.durability);
-                read.map(|activation| Answer::Activation(conversation.clone(), Box::new(activation)))
-            }
-            Want::Page(id, conversation, range) => {
-                self.view.read(conversation, *range).map(|page| Answer::Page(*id, page))
-            }
-            Want::Groups(user) => {
-                self.view.groups_of(user).map(|groups| Answer::Groups(user.clone(), groups))
-            }
-        };
+        let read = self.view.with(|view| self.look(view, &want));
         read.unwrap_or_else(|error| Answer::Failed(want, error))
+    }
+
+    fn look(&self, view: &DiskView, want: &Want) -> Result<Answer, ViewError> {
+        Ok(match want {
+            Want::Activation(conversation) => {
+                let activation = view.activate(conversation, self.durability)?;
+                Answer::Activation(conversation.clone(), Box::new(activation))
+            }
+            Want::Page(id, conversation, range) => Answer::Page(*id, view.read(conversation, *range)?),
+            Want::Groups(user) => Answer::Groups(user.clone(), view.groups_of(user)?),
+        })
     }
 }

@@ -1,50 +1,47 @@
-//! What the view lacks, read from the log when a store opens. Knows no threads.
+//! What a store has when it is opened: the log looked at and made whole, what the view lacks read from it. Knows no threads.
 
-use super::applier::Chunk;
 use super::folder::Folder;
 use super::{Report, StoreError};
-use crate::log::disk::{self, Found};
-use crate::log::{Durability, Position};
-use crate::view::disk::DiskView;
+use crate::limits::APPLY_BYTES;
+use crate::log::Position;
+use crate::log::Record;
+use crate::log::disk::{self, Cut, StoreId, Tail};
+use crate::view::disk::{Applying, DiskView, ViewError};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How often a long replay is told of.
 const TELL_EVERY: Duration = Duration::from_secs(2);
 
-/// Reads the log, and applies what the view lacks.
-pub(super) fn replay(
-    folder: &Folder,
-    view: &DiskView,
-    durability: Durability,
-) -> Result<(Found, Report), StoreError> {
-    let failed_view = |error| StoreError::View(folder.view(), error);
-    let applied = view.applied().map_err(failed_view)?;
-    let mut chunk = Chunk::new(view);
-    let mut failed = None;
-    let mut replayed = 0;
-    let mut told = Instant::now();
-    let found = disk::recover(&folder.log(), folder.id(), &mut |position, _, record| {
-        if position > applied && failed.is_none() {
-            replayed += 1;
-            failed = chunk.apply(position, &record).err();
-            if told.elapsed() >= TELL_EVERY {
-                told = Instant::now();
-                eprintln!("note: reading the log into the view: {replayed} records so far");
-            }
-        }
-    })
-    .map_err(StoreError::Log)?;
-    if let Some(error) = failed {
-        return Err(failed_view(error));
-    }
-    chunk.finish().map_err(failed_view)?;
-    let head = found.tail.as_ref().map_or(Position(0), |tail| tail.link.position);
+/// What was found of a log.
+pub(super) struct Logged {
+    cut: Option<Cut>,
+    /// The position before its first record.
+    begins: Position,
+    head: Position,
+    /// A loss of power may have taken what was told.
+    may_have_lost: bool,
+}
+
+/// Reads all of the log, and changes nothing unless all of it is well; then it is whole, and on the disk for good.
+pub(super) fn open_log(folder: &Folder) -> Result<(Option<Tail>, Logged), StoreError> {
+    let found = disk::read(&folder.log(), folder.id(), &mut |_, _, _| {}).map_err(StoreError::Log)?;
+    let head = found.head();
     let begins = found.segments.first().map_or(head, |(begins, _)| *begins);
+    let logged = Logged { cut: found.cut.clone(), begins, head, may_have_lost: found.may_have_lost() };
+    Ok((found.mend().map_err(StoreError::Log)?, logged))
+}
+
+/// Applies what the view lacks.
+pub(super) fn replay(folder: &Folder, view: &DiskView, logged: Logged) -> Result<Report, StoreError> {
+    let failed_view = |error| StoreError::View(folder.view(), error);
+    let Logged { cut, begins, head, may_have_lost } = logged;
+    let applied = view.applied().map_err(failed_view)?;
     if begins > applied {
         return Err(StoreError::Gap { applied, begins });
     }
     if head < applied {
-        if durability != Durability::Os {
+        if !may_have_lost {
             return Err(StoreError::Short { applied, ends: head });
         }
         eprintln!(
@@ -53,6 +50,58 @@ pub(super) fn replay(
         );
         view.goes_on_from(head).map_err(failed_view)?;
     }
-    let report = Report { cut: found.cut.clone(), replayed, head };
-    Ok((found, report))
+    catch_up(view, &folder.log(), folder.id(), head).map_err(failed_view)?;
+    Ok(Report { cut, replayed: head.0.saturating_sub(applied.0), head })
+}
+
+/// Applies what the view lacks of the log's records up to `upto`.
+pub(super) fn catch_up(view: &DiskView, log: &Path, store: StoreId, upto: Position) -> Result<(), ViewError> {
+    let applied = view.applied()?;
+    if applied >= upto {
+        return Ok(());
+    }
+    let (mut chunk, mut failed) = (Chunk { view, applying: None, bytes: 0 }, None);
+    let (mut replayed, mut told) = (0, Instant::now());
+    let mut each = |position, _, record: Record| {
+        if position > applied && position <= upto && failed.is_none() {
+            replayed += 1;
+            failed = chunk.apply(position, &record).err();
+            if told.elapsed() >= TELL_EVERY {
+                told = Instant::now();
+                eprintln!("note: reading the log into the view: {replayed} records so far");
+            }
+        }
+    };
+    disk::read(log, store, &mut each).map_err(ViewError::Log)?;
+    failed.map_or_else(|| chunk.finish(), Err)
+}
+
+/// Records on their way into the view, a bounded number of bytes at a time.
+struct Chunk<'a> {
+    view: &'a DiskView,
+    applying: Option<Applying<'a>>,
+    bytes: usize,
+}
+
+impl Chunk<'_> {
+    fn apply(&mut self, position: Position, record: &Record) -> Result<(), ViewError> {
+        if self.bytes >= APPLY_BYTES {
+            self.finish()?;
+        }
+        let applying = match &mut self.applying {
+            Some(applying) => applying,
+            none => none.insert(self.view.applying()?),
+        };
+        applying.apply(position, record);
+        self.bytes += match record {
+            Record::Message(message) => message.bytes.len(),
+            Record::Member { .. } => 0,
+        };
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), ViewError> {
+        self.bytes = 0;
+        self.applying.take().map_or(Ok(()), |applying| applying.commit().map(|_| ()))
+    }
 }

@@ -19,14 +19,14 @@ impl Bell {
     }
 }
 
-pub(super) struct Shard {
-    pub(super) port: Port,
+struct Shard {
+    port: Port,
     bell: Arc<Bell>,
     heard: u64,
 }
 
 impl Shard {
-    pub(super) fn outcomes(&mut self, count: usize) -> Vec<Outcome> {
+    fn outcomes(&mut self, count: usize) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         self.port.flush();
         loop {
@@ -38,7 +38,7 @@ impl Shard {
         }
     }
 
-    pub(super) fn page(&mut self, conversation: &ConversationId) -> Vec<u64> {
+    fn page(&mut self, conversation: &ConversationId) -> Vec<u64> {
         let range = Range { before: None, after: Some(Seq(0)), limit: 1000, bytes: 16 << 20 };
         self.port.read(Want::Page(5, conversation.clone(), range)).unwrap();
         let mut answers = Vec::new();
@@ -53,7 +53,7 @@ impl Shard {
     }
 }
 
-pub(super) fn config(folder: &Path) -> Config {
+fn config(folder: &Path) -> Config {
     let durability = Durability::Fsync;
     Config {
         folder: folder.into(),
@@ -67,7 +67,7 @@ pub(super) fn config(folder: &Path) -> Config {
     }
 }
 
-pub(super) fn open(folder: &Path, shards: usize) -> (Store, Vec<Shard>, Report) {
+fn open(folder: &Path, shards: usize) -> (Store, Vec<Shard>, Report) {
     let bells: Vec<Arc<Bell>> = (0..shards).map(|_| Arc::default()).collect();
     let wakes = bells.iter().map(|bell| {
         let bell = Arc::clone(bell);
@@ -81,13 +81,13 @@ pub(super) fn open(folder: &Path, shards: usize) -> (Store, Vec<Shard>, Report) 
     (store, shards.collect(), report)
 }
 
-pub(super) fn names(n: usize) -> (UserName, UserName, ConversationId) {
+fn names(n: usize) -> (UserName, UserName, ConversationId) {
     let (from, to) = (UserName::new("a").unwrap(), UserName::new(&format!("b{n}")).unwrap());
     let conversation = ConversationId::private(&from, &to);
     (from, to, conversation)
 }
 
-pub(super) fn message(n: usize, seq: u64) -> Record {
+fn message(n: usize, seq: u64) -> Record {
     let (from, to, conversation) = names(n);
     Record::Message(Arc::new(MessageRecord {
         conversation,
@@ -159,4 +159,35 @@ fn a_view_that_was_lost_is_made_anew_of_the_log() {
     assert_eq!(shards[0].page(&names(0).2), (1..=50).collect::<Vec<_>>());
     drop(shards);
     drop(store);
+}
+
+#[test]
+fn without_its_number_what_is_there_is_not_taken_for_a_new_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, shards, _) = open(folder.path(), 1);
+    drop(shards);
+    drop(store);
+    let file = folder.path().join("STORE");
+    std::fs::remove_file(&file).unwrap();
+    let refused = Store::open(&config(folder.path()), Vec::new()).err().unwrap().to_string();
+    assert!(refused.contains("STORE") && refused.contains("missing"), "{refused}");
+    assert!(!file.exists(), "nothing is changed");
+}
+
+#[test]
+fn a_store_that_is_no_older_than_what_it_told_is_asked_for() {
+    // The log's last segment is gone, the view has what was in it.
+    let folder = tempfile::tempdir().unwrap();
+    let (store, mut shards, _) = open(folder.path(), 1);
+    for seq in 1..=50 {
+        shards[0].port.append(PartitionId(0), &message(0, seq)).unwrap();
+    }
+    shards[0].outcomes(50);
+    drop(shards);
+    drop(store);
+    for entry in std::fs::read_dir(log_folder(folder.path())).unwrap() {
+        std::fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    let refused = Store::open(&config(folder.path()), Vec::new()).err().unwrap().to_string();
+    assert!(refused.contains("are missing"), "{refused}");
 }

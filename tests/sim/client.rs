@@ -20,6 +20,7 @@ pub(crate) struct Seen {
     pub(crate) unavailable: u32,
     pub(crate) resyncs: u32,
     pub(crate) other: u32,
+    pub(crate) crashes: u32,
     pub(crate) unencoded: u32,
     /// Messages that reached a shard without the encoding of someone they were for.
     pub(crate) late_private: u32,

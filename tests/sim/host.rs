@@ -98,6 +98,22 @@ impl Host {
         outcomes
     }
 
+    /// All is gone but what is stored, and a first part of what was queued has come to be stored.
+    pub(crate) fn crash(&mut self, rng: &mut StdRng) {
+        for _ in 0..rng.random_range(0..=self.queue.len()) {
+            let Some((_, _, record)) = self.queue.pop_front() else { break };
+            self.store(&record);
+        }
+        self.queue.clear();
+        self.links.iter_mut().for_each(VecDeque::clear);
+        self.mailed.fill(0);
+        self.arrived.fill(0);
+        self.activations.clear();
+        self.reads.clear();
+        self.sent.clear();
+        self.closed.clear();
+    }
+
     /// Nothing is said before it is true.
     fn check(&self, event: &Event<'_>) {
         let truth = self.truth.borrow();

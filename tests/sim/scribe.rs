@@ -39,6 +39,12 @@ impl Scribe {
         self.sessions[encoding.index()] -= 1;
     }
 
+    /// All sessions are gone.
+    pub(crate) fn crashed(&mut self) {
+        self.sessions = [0; ENCODINGS];
+        self.ever = [false; ENCODINGS];
+    }
+
     /// For many: in each encoding that has a session.
     pub(crate) fn write_all(&mut self, event: &Event<'_>) -> Frames {
         Frames::of_spoken(self.sessions.map(|sessions| sessions > 0), |n| self.write(Encoding::ALL[n], event))

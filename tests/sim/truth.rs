@@ -78,6 +78,11 @@ impl Truth {
         }
     }
 
+    /// Nobody was told of numbers that were given and not stored.
+    pub(crate) fn crashed(&mut self) {
+        self.given.clone_from(&self.head);
+    }
+
     pub(crate) fn has(&self, conversation: &ConversationId, seq: Seq) -> bool {
         self.messages.contains_key(&(conversation.clone(), seq.0))
     }

@@ -1,14 +1,16 @@
 //! The world: takes one random step after another, then lets everything come to rest and looks at what must hold.
 
+mod entering;
+
 use crate::client::{Client, Seen};
 use crate::host::{Host, may_be_lost};
 use crate::scribe::SharedScribe;
 use crate::truth::{Name, Shared, Truth};
+use entering::Entering;
 use longwire::chat::{Config, Mail, Rates, Rules};
-use longwire::claims::Claims;
 use longwire::clock::Now;
 use longwire::frame::{ENCODINGS, Frames};
-use longwire::ids::{ConnId, ConversationId, DeviceName, Millis, Parties, ShardId, UserName};
+use longwire::ids::{ConversationId, Millis, Parties, ShardId, UserName};
 use longwire::log::Outcome;
 use longwire::route::Router;
 use longwire::view::View;
@@ -24,11 +26,18 @@ pub(crate) struct Size {
     users: u32,
     groups: u32,
     steps: u32,
+    /// The server keeps what it was told, and crashes and starts again.
+    crashes: bool,
 }
 
 impl Size {
-    pub(crate) const SMALL: Self = Self { users: 4, groups: 2, steps: 3000 };
-    pub(crate) const LARGE: Self = Self { users: 12, groups: 4, steps: 6000 };
+    pub(crate) const SMALL: Self = Self { users: 4, groups: 2, steps: 3000, crashes: false };
+    pub(crate) const LARGE: Self = Self { users: 12, groups: 4, steps: 6000, crashes: false };
+
+    /// The same with a store, which outlives crashes and may fail to read.
+    pub(crate) const fn with_crashes(self) -> Self {
+        Self { crashes: true, ..self }
+    }
 }
 
 /// A message that was sent with an id, to be sent again.
@@ -53,6 +62,10 @@ pub(crate) struct World {
     /// Deliveries lost on their way to a shard: its sessions are excused and told to `resync`.
     lost: HashSet<(ShardId, Name)>,
     fanout_slice: u32,
+    config: Config,
+    entering: Vec<Entering>,
+    /// Reads of the store fail now and then; then appends do not, since nobody asks again about those whose outcome is unknown.
+    reads_fail: bool,
     scribe: SharedScribe,
     /// How probably a session speaks an encoding other than the first.
     share: f64,
@@ -66,8 +79,8 @@ impl World {
         let truth: Shared = Rc::default();
         let now = Now { uptime: 0, wall: Millis(1_750_000_000_000) };
         let fanout_slice = rng.random_range(1..6);
-        let config = |shard| Config {
-            shard,
+        let config = Config {
+            shard: ShardId(0),
             router: router.clone(),
             limits: Limits { message_size: 1000, websocket_message_size: 65_536 },
             heartbeat_ms: 25_000,
@@ -81,7 +94,7 @@ impl World {
             idempotency_window_ms: 1 << 40,
             active_conversations_max: 4,
             users_max: 100,
-            memberships_stored: false,
+            memberships_stored: size.crashes,
             message_size_limit: 1000,
             rates: Rates::default(),
         };
@@ -89,10 +102,14 @@ impl World {
         let host = |shard| Host::new(shard, router.clone(), Rc::clone(&truth), Rc::clone(&scribe));
         // In a third of the runs few speak the encoding that is not everybody's: it comes and goes.
         let share = if seed.is_multiple_of(3) { 0.05 } else { 0.5 };
-        Self {
-            rules: router.all().map(|shard| Rules::new(config(shard), now)).collect(),
-            hosts: router.all().map(host).collect(),
+        let hosts = router.all().map(host).collect();
+        let mut world = Self {
+            rules: Vec::new(),
+            hosts,
+            reads_fail: size.crashes && rng.random_bool(0.5),
             rng,
+            config,
+            entering: Vec::new(),
             size,
             router,
             truth,
@@ -105,11 +122,38 @@ impl World {
             share,
             scribe,
             seen: Seen::default(),
+        };
+        world.begin();
+        world
+    }
+
+    /// A server begins: it knows nothing but what is stored.
+    fn begin(&mut self) {
+        let rules = |shard| Rules::new(Config { shard, ..self.config.clone() }, self.now);
+        self.rules = self.router.all().map(rules).collect();
+    }
+
+    /// The server is gone, and another begins. Of what was queued a first part has come to be stored; nobody was told.
+    fn crash(&mut self) {
+        for host in &mut self.hosts {
+            host.crash(&mut self.rng);
         }
+        self.note_expected();
+        for client in &mut self.clients {
+            client.alive = false;
+        }
+        self.entering.clear();
+        self.truth.borrow_mut().crashed();
+        self.scribe.borrow_mut().crashed();
+        self.seen.crashes += 1;
+        self.begin();
     }
 
     pub(crate) fn run(&mut self) -> Seen {
         for _ in 0..self.size.steps {
+            if self.size.crashes && self.rng.random_bool(0.003) {
+                self.crash();
+            }
             match self.rng.random_range(0..100) {
                 0..35 => self.deliver(),
                 35..50 => self.poll(true),
@@ -214,7 +258,7 @@ impl World {
 
     fn poll(&mut self, failing: bool) {
         let at = self.shard();
-        let failing = failing && self.rng.random_bool(0.1);
+        let failing = failing && !self.reads_fail && self.rng.random_bool(0.1);
         self.poll_one(at, failing);
     }
 
@@ -249,21 +293,34 @@ impl World {
 
     fn look(&mut self) {
         let at = self.shard();
-        self.look_one(at);
+        self.look_one(at, self.reads_fail);
     }
 
-    fn look_one(&mut self, at: usize) -> bool {
+    fn look_one(&mut self, at: usize, failing: bool) -> bool {
         let host = &mut self.hosts[at];
+        let mut later = Vec::new();
         let (activations, reads) = (std::mem::take(&mut host.activations), std::mem::take(&mut host.reads));
-        let any = !activations.is_empty() || !reads.is_empty();
+        let mut any = !activations.is_empty() || !reads.is_empty();
         for conversation in activations {
             let activation = self.hosts[at].view.activate(&conversation);
-            self.rules[at].activated(&conversation, activation, self.now, &mut self.hosts[at]);
+            let host = &mut self.hosts[at];
+            match self.rng.random_range(0..10) {
+                0 if failing => self.rules[at].not_activated(&conversation, self.now, host),
+                // Reads overtake one another.
+                1..4 if failing => later.push(conversation),
+                _ => self.rules[at].activated(&conversation, activation, self.now, host),
+            }
         }
+        self.hosts[at].activations.extend(later);
         for (read, conversation, range) in reads {
             let page = self.hosts[at].view.read(&conversation, range);
-            self.rules[at].page(read, &page, self.now, &mut self.hosts[at]);
+            if failing && self.rng.random_bool(0.1) {
+                self.rules[at].no_page(read, &mut self.hosts[at]);
+            } else {
+                self.rules[at].page(read, &page, self.now, &mut self.hosts[at]);
+            }
         }
+        any |= self.let_in(at, failing);
         any
     }
 
@@ -293,27 +350,6 @@ impl World {
 
     fn group(&mut self) -> String {
         format!("g{}", self.rng.random_range(0..self.size.groups))
-    }
-
-    fn sign_in(&mut self) {
-        let user = self.user();
-        let name = UserName::new(&user).unwrap();
-        let home = self.router.home_of_user(&name);
-        let at = usize::from(home.0);
-        let device = self.rng.random_bool(0.3).then(|| DeviceName::new("phone").unwrap());
-        let claims = Claims { user: name, expires: None, groups: Vec::new(), broadcast: true };
-        let conn = ConnId { index: self.clients.len() as u32, generation: 0 };
-        let host = &mut self.hosts[at];
-        let other = self.rng.random_bool(self.share);
-        let encoding = Encoding::ALL[if other { ENCODINGS - 1 } else { 0 }];
-        let session = self.rules[at].sign_in(conn, encoding, claims, device, None, self.now, host);
-        if let Some(session) = session {
-            let known_after = host.mailed.clone();
-            let came_at = self.truth.borrow().order;
-            self.clients.push(Client::new(&user, session, encoding, known_after, came_at));
-        } else {
-            assert_eq!(host.closed.pop().map(|(conn, _)| conn), Some(conn), "refused and closed");
-        }
     }
 
     fn alive(&mut self) -> Option<usize> {
@@ -432,7 +468,7 @@ impl World {
                 for to in 0..self.rules.len() {
                     any |= self.deliver_one(at, to, false);
                 }
-                any |= self.look_one(at) | self.poll_one(at, false) | self.turn_one(at);
+                any |= self.look_one(at, false) | self.poll_one(at, false) | self.turn_one(at);
             }
             self.after_step();
             if !any && self.hosts.iter().all(|host| host.links.iter().all(|link| link.is_empty())) {
@@ -483,6 +519,8 @@ impl World {
             let work = (left.fanout_jobs, left.pending, left.reads);
             assert_eq!((routes, work), ((0, 0, 0), (0, 0, 0)), "{left:?}");
         }
-        assert_eq!(users, held.len(), "only memberships keep users: {held:?}");
+        // What is stored is read again.
+        let kept = if self.size.crashes { 0 } else { held.len() };
+        assert_eq!(users, kept, "only memberships keep users: {held:?}");
     }
 }

@@ -39,6 +39,21 @@ fn the_same_device_replaces_its_older_connection() {
 }
 
 #[test]
+fn a_device_that_signs_in_again_stays_in_its_groups() {
+    for stored in [false, true] {
+        let mut world = World::with(2, |config| config.memberships_stored = stored);
+        let old = world.try_sign_in(claims("alice"), Some("phone")).unwrap();
+        world.send(old, r#"{"type":"joinGroup","group":"garden"}"#);
+        let new = world.try_sign_in(claims("alice"), Some("phone")).unwrap();
+        let bob = world.sign_in("bob");
+        world.send(bob, r#"{"type":"joinGroup","group":"garden"}"#);
+        world.take(new);
+        world.send(bob, r#"{"type":"message","group":"garden","message":1}"#);
+        assert_eq!(world.types(new), ["message"], "memberships stored: {stored}");
+    }
+}
+
+#[test]
 fn beyond_the_limit_the_new_connection_is_closed() {
     let mut world = World::with(2, |config| config.user_connection_limit = 2);
     world.try_sign_in(claims("alice"), Some("a")).unwrap();

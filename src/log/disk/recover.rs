@@ -1,9 +1,14 @@
 //! What a log's files hold, read when it is opened: everything, or a refusal that names file and offset. Knows no writer.
 //!
 //! A server that is killed, or a machine that loses its power, leaves the last commit half written at most: nobody was told of it, and
-//! it is cut off. Anything else that is not as it was written is damage, and is never skipped: bytes with a whole commit behind
-//! them, bytes behind the end that a stopped server wrote, bytes further behind the last whole commit than one commit reaches, a
-//! segment that is missing.
+//! it is cut off. Of commits that were told before they were synced a loss of power may take any, so all behind the first that is
+//! missing are cut off. Anything else that is not as it was written is damage, and is never skipped: bytes with a whole
+//! synced commit behind them, bytes behind the end that a stopped server wrote, bytes further behind the last whole commit than one
+//! commit reaches, a segment that is missing.
+//!
+//! Reading changes nothing. [`Found::mend`] then cuts, takes the end away, so that what is written next is no damage behind it, and
+//! writes and syncs the last commit once more: whoever reads it may rely on it, and the server that wrote it may not have come to its
+//! sync, or it may have failed.
 
 use super::commit::{self, ALIGN, Broken, Kind, Link};
 use super::segment::{self, BadHeader, FIRST, Header, Segment, StoreId};
@@ -12,6 +17,7 @@ use crate::limits::COMMIT_BYTES_MAX;
 use crate::log::{Position, Record, record};
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// Why a log cannot be opened.
@@ -82,40 +88,59 @@ pub struct Tail {
 /// A log as it was found.
 #[derive(Debug)]
 pub struct Found {
-    /// None for a log without a segment.
-    pub tail: Option<Tail>,
-    /// What was cut off at its end.
+    /// What is to be cut off.
     pub cut: Option<Cut>,
     /// Its segments by the position before their first record, oldest first.
     pub segments: Vec<(Position, PathBuf)>,
+    last: Option<Last>,
 }
 
-/// One segment, as it was read.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Piece {
-    /// Which one.
-    pub file: PathBuf,
-    /// The position before its first record.
-    pub after: Position,
-    /// Its commits.
-    pub commits: u64,
-    /// Their records.
-    pub records: u64,
-    /// Where the last commit ends (bytes).
-    pub used: u64,
+/// The end of the last segment.
+#[derive(Debug)]
+struct Last {
+    file: PathBuf,
+    /// Where the next commit is to stand.
+    offset: usize,
+    link: Link,
+    /// Where the last commit stands.
+    commit: Range<usize>,
+    /// Where the mark of a good end stands.
+    end: Option<Range<usize>>,
+    /// The last commit was told before it was synced.
+    unsynced: bool,
 }
 
-/// A log that was read, and not changed.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Inspected {
-    /// Its segments, oldest first.
-    pub pieces: Vec<Piece>,
-    /// Half a commit at its end, which the next start will cut off.
-    pub torn: Option<Cut>,
-    /// Its last commit.
-    pub link: Link,
-    /// Whether its last server stopped in good order.
-    pub ended: bool,
+impl Found {
+    /// The position of the last record.
+    pub fn head(&self) -> Position {
+        self.last.as_ref().map_or(Position(0), |last| last.link.position)
+    }
+
+    /// Whether a loss of power may have taken what was told.
+    pub fn may_have_lost(&self) -> bool {
+        self.last.as_ref().is_some_and(|last| last.unsynced)
+    }
+
+    /// Makes it whole, to be written on; none for a log without a segment.
+    ///
+    /// # Errors
+    /// [`OpenError::Io`].
+    pub fn mend(self) -> Result<Option<Tail>, OpenError> {
+        let Some(Last { file, offset, link, commit, end, .. }) = self.last else { return Ok(None) };
+        let mend = || {
+            let segment = Segment::open(&file)?;
+            if self.cut.is_some() {
+                segment.erase_from(offset as u64)?;
+            }
+            if let Some(end) = end {
+                segment.write(&vec![0; end.len()], end.start as u64)?;
+            }
+            segment.write_again(commit.start as u64..commit.end as u64)?;
+            Ok(segment)
+        };
+        let segment = mend().map_err(|error| OpenError::Io(file.clone(), error))?;
+        Ok(Some(Tail { segment, offset: offset as u64, link }))
+    }
 }
 
 /// What takes records as they are found.
@@ -124,46 +149,47 @@ type Each<'a> = &'a mut dyn FnMut(Position, PartitionId, Record);
 /// One segment's bytes being read.
 struct Reader<'a> {
     file: &'a Path,
+    store: StoreId,
     bytes: &'a [u8],
     offset: usize,
     link: Link,
-    ended: bool,
-}
-
-/// Reads all of a log; half a commit at its end is cut off.
-pub fn recover(folder: &Path, store: StoreId, each: Each<'_>) -> Result<Found, OpenError> {
-    let Inspected { pieces, torn, link, .. } = inspect(folder, store, each)?;
-    let tail = match pieces.last() {
-        Some(last) => Some(tail(last, link, torn.is_some())?),
-        None => None,
-    };
-    let segments = pieces.into_iter().map(|piece| (piece.after, piece.file)).collect();
-    Ok(Found { tail, cut: torn, segments })
+    last: Range<usize>,
+    /// Before the end of a stopped server: where it stands, and what it follows.
+    ended: Option<(Range<usize>, Link)>,
+    unsynced: bool,
 }
 
 /// Reads all of a log and changes nothing.
-pub fn inspect(folder: &Path, store: StoreId, each: Each<'_>) -> Result<Inspected, OpenError> {
+///
+/// # Errors
+/// [`OpenError`].
+pub fn read(folder: &Path, store: StoreId, each: Each<'_>) -> Result<Found, OpenError> {
     let io = |error| OpenError::Io(folder.into(), error);
     let files = segment::list(folder).map_err(io)?;
-    let mut found = Inspected::default();
+    let mut found = Found { cut: None, segments: Vec::new(), last: None };
+    let mut link = None;
     for (n, (first, file)) in files.iter().enumerate() {
         let bytes = std::fs::read(file).map_err(|error| OpenError::Io(file.clone(), error))?;
         let header = header(file, &bytes, store)?;
-        let follows = (n == 0 || found.link == header.after) && *first == header.after.number + 1;
+        let follows = link.is_none_or(|link| link == header.after) && *first == header.after.number + 1;
         if !follows {
             return Err(damaged(file, 0, "it does not follow the segment before it: one is missing"));
         }
-        let mut reader = Reader { file, bytes: &bytes, offset: FIRST, link: header.after, ended: false };
+        found.segments.push((header.after.position, file.clone()));
+        let mut reader = Reader::new(file, store, &bytes, header.after);
         let broken = reader.commits(each)?;
+        link = Some(reader.link);
+        let last = n + 1 == files.len();
         if !reader.is_rest_zero() {
-            if n + 1 != files.len() {
+            if !last {
                 return Err(damaged(file, reader.offset, broken.text()));
             }
-            reader.must_be_torn(broken)?;
-            found.torn = Some(reader.cut());
+            reader.unsynced = reader.must_be_torn(broken)?;
+            found.cut = Some(reader.cut());
         }
-        (found.link, found.ended) = (reader.link, reader.ended);
-        found.pieces.push(reader.piece(header.after));
+        if last {
+            found.last = Some(reader.last());
+        }
     }
     Ok(found)
 }
@@ -176,24 +202,20 @@ fn header(file: &Path, bytes: &[u8], store: StoreId) -> Result<Header, OpenError
     if header.store == store { Ok(header) } else { Err(damaged(file, 16, "it belongs to another store")) }
 }
 
-fn tail(last: &Piece, link: Link, cut: bool) -> Result<Tail, OpenError> {
-    let io = |error| OpenError::Io(last.file.clone(), error);
-    let segment = Segment::open(&last.file).map_err(io)?;
-    if cut {
-        segment.erase_from(last.used).map_err(io)?;
-    }
-    Ok(Tail { segment, offset: last.used, link })
-}
-
 fn damaged(file: &Path, offset: usize, what: &'static str) -> OpenError {
     OpenError::Damaged { file: file.into(), offset: offset as u64, what }
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(file: &'a Path, store: StoreId, bytes: &'a [u8], after: Link) -> Self {
+        let (offset, last) = (FIRST, FIRST..FIRST);
+        Self { file, store, bytes, offset, link: after, last, ended: None, unsynced: false }
+    }
+
     /// Reads commits up to the first place where none is, and says why none is there.
     fn commits(&mut self, each: Each<'_>) -> Result<Broken, OpenError> {
         loop {
-            let commit = match commit::read(&self.bytes[self.offset..], self.link) {
+            let commit = match commit::read(&self.bytes[self.offset..], self.link, self.store) {
                 Ok(commit) => commit,
                 Err(broken) => return Ok(broken),
             };
@@ -206,9 +228,11 @@ impl Reader<'_> {
             if !body.is_empty() {
                 return Err(damaged(self.file, self.offset, "the commit has more than its records"));
             }
-            self.ended = commit.kind == Kind::End;
-            self.offset += commit::size(commit.body.len());
-            self.link = commit.link;
+            let stands = self.offset..self.offset + commit::size(commit.body.len());
+            self.ended = (commit.kind == Kind::End).then(|| (stands.clone(), self.link));
+            self.unsynced = commit.kind == Kind::Unsynced;
+            (self.offset, self.link) = (stands.end, commit.link);
+            self.last = stands;
         }
     }
 
@@ -216,31 +240,38 @@ impl Reader<'_> {
         self.bytes[self.offset..].iter().all(|b| *b == 0)
     }
 
-    /// Half a commit may stand here, and nothing else.
-    fn must_be_torn(&self, broken: Broken) -> Result<(), OpenError> {
-        if self.ended {
+    /// What was never synced may stand here, and nothing else; true if some of it may have been told.
+    fn must_be_torn(&self, broken: Broken) -> Result<bool, OpenError> {
+        if self.ended.is_some() {
             return Err(damaged(self.file, self.offset, "bytes behind the end that a stopped server wrote"));
         }
         let rest = &self.bytes[self.offset..];
-        let whole = |at: usize| commit::read_any(&rest[at..]).is_ok();
-        if (0..rest.len()).step_by(ALIGN).any(whole) {
-            return Err(damaged(self.file, self.offset, broken.text()));
+        let whole = |at: usize| commit::read_any(&rest[at..], self.store).ok().map(|(commit, _)| commit.kind);
+        let mut unsynced = self.unsynced;
+        for kind in (0..rest.len()).step_by(ALIGN).filter_map(whole) {
+            if kind != Kind::Unsynced {
+                return Err(damaged(self.file, self.offset, broken.text()));
+            }
+            unsynced = true;
         }
         let reach = commit::size(COMMIT_BYTES_MAX);
         match rest.get(reach..).and_then(|far| far.iter().position(|b| *b != 0)) {
-            Some(at) => Err(damaged(self.file, self.offset + reach + at, "bytes where none were written")),
-            None => Ok(()),
+            Some(at) if !unsynced => {
+                Err(damaged(self.file, self.offset + reach + at, "bytes where none were written"))
+            }
+            _ => Ok(unsynced),
         }
     }
 
-    fn piece(&self, after: Link) -> Piece {
-        Piece {
-            file: self.file.into(),
-            after: after.position,
-            commits: self.link.number - after.number,
-            records: self.link.position.0 - after.position.0,
-            used: self.offset as u64,
-        }
+    fn last(self) -> Last {
+        let (offset, link) = match &self.ended {
+            Some((end, before)) => (end.start, *before),
+            None => (self.offset, self.link),
+        };
+        // What stands before an end was synced with it.
+        let commit = if self.ended.is_some() { FIRST..FIRST } else { self.last };
+        let end = self.ended.map(|(end, _)| end);
+        Last { file: self.file.into(), offset, link, commit, end, unsynced: self.unsynced }
     }
 
     fn cut(&self) -> Cut {

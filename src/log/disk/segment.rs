@@ -19,6 +19,7 @@ use super::commit::{Link, u32_at, u64_at};
 use crate::log::Position;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_64;
@@ -31,11 +32,6 @@ pub(super) const FIRST: usize = 4096;
 const MAGIC: [u8; 8] = *b"LWLOG\0\0\0";
 const HEADER: usize = 64;
 const SUM_AT: usize = 56;
-/// The segment made ahead of need, and the one that its maker works on.
-const SPARE: &str = "spare.tmp";
-const SPARE_PART: &str = "spare.part";
-/// The segment that the writer is about to begin: no other thread has that name.
-const NEXT: &str = "next.tmp";
 /// Zeros written at a time (bytes).
 const ZEROS: usize = 1 << 20;
 
@@ -61,7 +57,7 @@ pub(super) enum BadHeader {
 }
 
 impl Header {
-    fn write(self) -> [u8; HEADER] {
+    pub(super) fn write(self) -> [u8; HEADER] {
         let mut bytes = [0; HEADER];
         bytes[..8].copy_from_slice(&MAGIC);
         bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
@@ -107,29 +103,12 @@ pub struct Segment {
 impl Segment {
     /// Opens one that is there, to write on.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().read(true).write(true).open(path)?;
-        let len = file.metadata()?.len();
-        Ok(Self { file, path: path.into(), len })
+        Self::of(OpenOptions::new().read(true).write(true).open(path)?, path.into())
     }
 
-    /// Makes the segment that follows `after` of the spare file, or of a new one if there is none.
-    pub(super) fn begin(folder: &Path, len: u64, header: Header) -> io::Result<Self> {
-        let next = folder.join(NEXT);
-        // Taken by its name first: whoever makes spares may put another one there at any time.
-        let taken = fs::rename(folder.join(SPARE), &next).is_ok();
-        if !taken || fs::metadata(&next)?.len() != len {
-            make(&next, len)?;
-        }
-        let file = OpenOptions::new().read(true).write(true).open(&next)?;
-        file.write_all_at(&header.write(), 0)?;
-        file.sync_data()?;
-        let path = folder.join(name(header.after.number + 1));
-        fs::rename(&next, &path)?;
-        if let Err(error) = sync_folder(folder) {
-            // The log may go on in the segment before it, and this one would then not follow it.
-            let _ = fs::remove_file(&path);
-            return Err(error);
-        }
+    /// One that was just made.
+    pub(super) fn of(file: File, path: PathBuf) -> io::Result<Self> {
+        let len = file.metadata()?.len();
         Ok(Self { file, path, len })
     }
 
@@ -141,6 +120,15 @@ impl Segment {
     /// Its size (bytes).
     pub(super) fn len(&self) -> u64 {
         self.len
+    }
+
+    /// Writes what stands in a part of it once more, and returns when it is on the disk. After a sync that failed the kernel may
+    /// hold bytes that are not there, and that no other sync would write.
+    pub(super) fn write_again(&self, part: Range<u64>) -> io::Result<()> {
+        let mut bytes = vec![0; (part.end - part.start) as usize];
+        self.file.read_exact_at(&mut bytes, part.start)?;
+        self.file.write_all_at(&bytes, part.start)?;
+        self.sync()
     }
 
     /// Writes all of `bytes` at `offset`.
@@ -205,25 +193,18 @@ pub fn free(folder: &Path, position: Position) -> io::Result<()> {
     if removed { sync_folder(folder) } else { Ok(()) }
 }
 
-/// Makes the spare segment, unless a whole one is there. One thread at a time may.
-pub(super) fn make_spare(folder: &Path, len: u64) -> io::Result<()> {
-    let (spare, part) = (folder.join(SPARE), folder.join(SPARE_PART));
-    if fs::metadata(&spare).is_ok_and(|meta| meta.len() == len) {
-        return Ok(());
+/// Removes segments that were begun behind a commit and never used: what follows that commit stands elsewhere.
+pub(super) fn remove_unused(folder: &Path, last: u64, used: &Path) -> io::Result<()> {
+    for (first, path) in list(folder)? {
+        if first > last && path != used {
+            fs::remove_file(path)?;
+        }
     }
-    make(&part, len)?;
-    fs::rename(&part, &spare)
-}
-
-/// Makes a file of zeros.
-fn make(path: &Path, len: u64) -> io::Result<()> {
-    let file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
-    fill(&file, 0, len)?;
-    file.sync_all()
+    sync_folder(folder)
 }
 
 /// Zeros from `from` to `to`: written, since a hole would be filled with the first commits, at their cost.
-fn fill(mut file: &File, from: u64, to: u64) -> io::Result<()> {
+pub(super) fn fill(mut file: &File, from: u64, to: u64) -> io::Result<()> {
     use std::io::Seek;
     let zeros = vec![0; ZEROS];
     file.seek(io::SeekFrom::Start(from))?;
@@ -237,44 +218,17 @@ fn fill(mut file: &File, from: u64, to: u64) -> io::Result<()> {
 }
 
 /// A new name in a folder outlives a power loss only when the folder is synced too.
-///
-/// # Errors
-/// When it cannot be.
-pub fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::spare::Spare;
     use super::*;
 
     const HEADER_OF_IT: Header =
         Header { store: StoreId(7 << 70 | 5), after: Link { number: 41, position: Position(900), sum: 3 } };
-
-    #[test]
-    fn a_segment_is_zeros_behind_its_header() {
-        let folder = tempfile::tempdir().unwrap();
-        let segment = Segment::begin(folder.path(), 1 << 16, HEADER_OF_IT).unwrap();
-        let bytes = fs::read(segment.path()).unwrap();
-        assert_eq!((bytes.len(), segment.len()), (1 << 16, 1 << 16));
-        assert_eq!(Header::read(&bytes), Ok(HEADER_OF_IT));
-        assert!(bytes[HEADER..].iter().all(|b| *b == 0));
-        assert_eq!(list(folder.path()).unwrap(), [(42, folder.path().join("00000000000000000042.log"))]);
-        assert!(!folder.path().join(SPARE).exists() && !folder.path().join(NEXT).exists());
-    }
-
-    #[test]
-    fn a_spare_of_another_size_is_not_used() {
-        let folder = tempfile::tempdir().unwrap();
-        make_spare(folder.path(), 1 << 15).unwrap();
-        let segment = Segment::begin(folder.path(), 1 << 16, HEADER_OF_IT).unwrap();
-        assert_eq!(fs::metadata(segment.path()).unwrap().len(), 1 << 16);
-        make_spare(folder.path(), 1 << 16).unwrap();
-        let after = Link { number: 42, ..HEADER_OF_IT.after };
-        let segment = Segment::begin(folder.path(), 1 << 16, Header { after, ..HEADER_OF_IT }).unwrap();
-        assert_eq!(fs::metadata(segment.path()).unwrap().len(), 1 << 16);
-        assert!(!folder.path().join(SPARE).exists(), "it was used");
-    }
 
     #[test]
     fn a_header_with_a_flipped_bit_is_none() {
@@ -292,7 +246,7 @@ mod tests {
     #[test]
     fn what_is_erased_is_zeros_of_the_same_length() {
         let folder = tempfile::tempdir().unwrap();
-        let segment = Segment::begin(folder.path(), 1 << 16, HEADER_OF_IT).unwrap();
+        let segment = Spare::new(folder.path().into(), 1 << 16).begin(HEADER_OF_IT).unwrap();
         segment.write(&[9; 3000], FIRST as u64).unwrap();
         segment.erase_from(FIRST as u64 + 1000).unwrap();
         let bytes = fs::read(segment.path()).unwrap();

@@ -2,8 +2,9 @@
 
 use super::commit;
 use super::health::{Condition, Health};
-use super::recover::{Found, OpenError, recover};
-use super::segment::{self, FIRST, StoreId};
+use super::recover::{self, Cut, OpenError, Tail};
+use super::segment::{self, FIRST, Header, StoreId};
+use super::spare::Spare;
 use super::writer::{Batch, End, Order, Plan, Sink, Writer};
 use crate::ids::{GroupName, PartitionId, Seq, UserName};
 use crate::log::{Durability, Position, Record, Ticket, record};
@@ -47,24 +48,39 @@ fn batch(first: u64, records: u32) -> Batch {
     Batch { shard: 0, first: Ticket(first), records, bytes, generation: 0 }
 }
 
-/// Every record found, with its position.
-fn read(folder: &Path) -> Result<(Vec<(u64, Record)>, Found), OpenError> {
+/// Records with their positions.
+type Numbered = Vec<(u64, Record)>;
+
+/// Every record found, with its position, and what is to be cut off.
+fn read(folder: &Path) -> Result<(Numbered, Option<Cut>), OpenError> {
     let mut records = Vec::new();
-    let found = recover(folder, STORE, &mut |position, _, record| records.push((position.0, record)))?;
-    Ok((records, found))
+    let found = recover::read(folder, STORE, &mut |position, _, record| records.push((position.0, record)))?;
+    Ok((records, found.cut))
+}
+
+/// The same, and makes it whole.
+fn mend(folder: &Path) -> (Numbered, Option<Tail>) {
+    let mut records = Vec::new();
+    let found = recover::read(folder, STORE, &mut |position, _, record| records.push((position.0, record)));
+    (records, found.unwrap().mend().unwrap())
 }
 
 /// Writes commits of so many records each, one after the other.
 fn write(folder: &Path, commits: &[u32], stop: bool) {
-    let (records, found) = read(folder).unwrap();
+    write_as(folder, commits, stop, Durability::Fsync);
+}
+
+fn write_as(folder: &Path, commits: &[u32], stop: bool, durability: Durability) {
+    let (records, tail) = mend(folder);
     let (told, ends) = flume::unbounded();
-    let writer = Writer::new(plan(folder), found.tail, Told(told), Arc::new(Health::default())).unwrap();
+    let plan = Plan { durability, ..plan(folder) };
+    let writer = Writer::new(plan, tail, Told(told), Arc::new(Health::default())).unwrap();
     let (orders, queue) = flume::unbounded();
     let thread = std::thread::spawn(move || writer.run(&queue));
     let mut next = records.len() as u64 + 1;
     for count in commits {
         orders.send(Order::Append(batch(next, *count))).unwrap();
-        assert_eq!(ends.recv().unwrap(), (Ticket(next), End::Committed(Position(next), Durability::Fsync)));
+        assert_eq!(ends.recv().unwrap(), (Ticket(next), End::Committed(Position(next), durability)));
         next += u64::from(*count);
     }
     if stop {
@@ -87,7 +103,7 @@ fn only_file(folder: &Path) -> PathBuf {
 /// Where commits begin in a file, and where the last one ends.
 fn commits(bytes: &[u8]) -> Vec<usize> {
     let mut at = vec![FIRST];
-    while let Ok((commit, _)) = commit::read_any(&bytes[at[at.len() - 1]..]) {
+    while let Ok((commit, _)) = commit::read_any(&bytes[at[at.len() - 1]..], STORE) {
         at.push(at[at.len() - 1] + commit::size(commit.body.len()));
     }
     at
@@ -98,9 +114,7 @@ fn what_was_committed_is_found_by_the_next_start() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &[1, 5, 2], true);
     write(folder.path(), &[3], false);
-    let (records, found) = read(folder.path()).unwrap();
-    assert_eq!(records, expected(11));
-    assert_eq!(found.cut, None);
+    assert_eq!(read(folder.path()).unwrap(), (expected(11), None));
 }
 
 #[test]
@@ -108,10 +122,10 @@ fn segments_follow_one_another() {
     let folder = tempfile::tempdir().unwrap();
     // Some 600 KB each: three fill a segment.
     write(folder.path(), &[15_000; 8], true);
-    let (records, found) = read(folder.path()).unwrap();
-    assert_eq!(records.len(), 8 * 15_000);
-    assert!(found.segments.len() > 2, "{:?}", found.segments);
-    fs::remove_file(&found.segments[1].1).unwrap();
+    assert_eq!(read(folder.path()).unwrap().0.len(), 8 * 15_000);
+    let segments = segment::list(folder.path()).unwrap();
+    assert!(segments.len() > 2, "{segments:?}");
+    fs::remove_file(&segments[1].1).unwrap();
     let error = read(folder.path()).unwrap_err().to_string();
     assert!(error.contains("one is missing"), "{error}");
 }
@@ -132,10 +146,10 @@ fn a_last_commit_cut_at_any_byte_is_cut_off_and_nothing_else() {
         let (records, found) = read(folder.path()).unwrap();
         assert_eq!(records, expected(if lost { 3 } else { 6 }), "cut at {cut}");
         let torn = bytes[last..].iter().any(|b| *b != 0);
-        assert_eq!(found.cut.as_ref().map(|cut| cut.offset), (lost && torn).then_some(last as u64));
-        if found.cut.is_some() {
-            assert!(fs::read(&file).unwrap()[last..].iter().all(|b| *b == 0));
-        }
+        assert_eq!(found.map(|cut| cut.offset), (lost && torn).then_some(last as u64));
+        assert_eq!(fs::read(&file).unwrap(), bytes, "reading changes nothing");
+        mend(folder.path());
+        assert!(!lost || fs::read(&file).unwrap()[last..].iter().all(|b| *b == 0));
     }
 }
 
@@ -192,10 +206,93 @@ fn after_a_stop_in_good_order_any_flipped_byte_is_refused() {
 }
 
 #[test]
+fn a_first_commit_after_a_good_end_may_be_torn() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &[1, 2], true);
+    write(folder.path(), &[3], false);
+    let file = only_file(folder.path());
+    let mut bytes = fs::read(&file).unwrap();
+    let starts = commits(&bytes);
+    let [.., last, end] = starts[..] else { panic!("three commits") };
+    bytes[last + 8..end].fill(0);
+    fs::write(&file, &bytes).unwrap();
+    assert_eq!(mend(folder.path()).0, expected(3));
+    write(folder.path(), &[4], true);
+    assert_eq!(read(folder.path()).unwrap(), (expected(7), None));
+}
+
+#[test]
+fn of_commits_that_were_not_synced_a_loss_of_power_may_take_any() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &[1, 2], false);
+    write_as(folder.path(), &[3, 4, 5], false, Durability::Os);
+    let file = only_file(folder.path());
+    let whole = fs::read(&file).unwrap();
+    let starts = commits(&whole);
+    // The first of those that were not synced is gone, the others are there.
+    let mut bytes = whole.clone();
+    bytes[starts[2]..starts[3]].fill(0);
+    fs::write(&file, &bytes).unwrap();
+    let (records, cut) = read(folder.path()).unwrap();
+    assert_eq!((records, cut.map(|cut| cut.offset)), (expected(3), Some(starts[2] as u64)));
+    write_as(folder.path(), &[1], true, Durability::Os);
+    assert_eq!(read(folder.path()).unwrap(), (expected(4), None));
+    // One that was synced behind it says that it was there.
+    fs::write(&file, &whole).unwrap();
+    write(folder.path(), &[1], false);
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[starts[2]..starts[3]].fill(0);
+    fs::write(&file, &bytes).unwrap();
+    assert!(matches!(read(folder.path()).unwrap_err(), OpenError::Damaged { .. }));
+}
+
+#[test]
+fn a_segment_that_was_begun_and_not_used_is_no_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &[1], false);
+    // What a failure between a new segment's name and its first commit leaves.
+    let (_, tail) = mend(folder.path());
+    let tail = tail.unwrap();
+    let header = Header { store: STORE, after: tail.link };
+    Spare::new(folder.path().into(), SEGMENT).begin(header).unwrap();
+    let health = Arc::new(Health::default());
+    health.set(Condition::Broken, "a test says so".into());
+    let (told, ends) = flume::unbounded();
+    let writer = Writer::new(plan(folder.path()), Some(tail), Told(told), Arc::clone(&health)).unwrap();
+    let (orders, queue) = flume::unbounded();
+    let thread = std::thread::spawn(move || writer.run(&queue));
+    while health.condition() != Condition::Whole {
+        std::thread::yield_now();
+    }
+    orders.send(Order::Append(batch(2, 3))).unwrap();
+    assert!(matches!(ends.recv().unwrap(), (Ticket(2), End::Committed(Position(2), _))));
+    orders.send(Order::Stop).unwrap();
+    thread.join().unwrap();
+    assert_eq!(read(folder.path()).unwrap(), (expected(4), None));
+}
+
+#[test]
+fn a_segment_has_room_for_a_commit_whatever_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let (told, ends) = flume::unbounded();
+    let plan = Plan { segment: 4096, ..plan(folder.path()) };
+    let writer = Writer::new(plan, None, Told(told), Arc::new(Health::default())).unwrap();
+    let (orders, queue) = flume::unbounded();
+    let thread = std::thread::spawn(move || writer.run(&queue));
+    for n in 0..3 {
+        orders.send(Order::Append(batch(1 + n * 15_000, 15_000))).unwrap();
+        assert!(matches!(ends.recv().unwrap().1, End::Committed(..)));
+    }
+    orders.send(Order::Stop).unwrap();
+    thread.join().unwrap();
+    assert_eq!(read(folder.path()).unwrap().0.len(), 45_000);
+}
+
+#[test]
 fn files_of_two_stores_or_versions_are_not_mixed() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &[1], true);
-    let error = recover(folder.path(), StoreId(1), &mut |_, _, _| {}).unwrap_err().to_string();
+    let error = recover::read(folder.path(), StoreId(1), &mut |_, _, _| {}).unwrap_err().to_string();
     assert!(error.contains("another store"), "{error}");
 }
 
@@ -219,7 +316,10 @@ fn a_log_that_failed_is_tried_again_and_has_only_what_was_told() {
     assert_eq!(ends.recv().unwrap(), (Ticket(3), End::Failed));
     orders.send(Order::Append(Batch { generation: 1, ..batch(1, 3) })).unwrap();
     assert!(matches!(ends.recv().unwrap(), (Ticket(1), End::Committed(Position(1), _))));
+    // What another shard queued names nothing of it.
+    orders.send(Order::Append(Batch { shard: 2, ..batch(4, 1) })).unwrap();
+    assert!(matches!(ends.recv().unwrap(), (Ticket(4), End::Committed(Position(4), _))));
     orders.send(Order::Stop).unwrap();
     thread.join().unwrap();
-    assert_eq!(read(folder.path()).unwrap().0, expected(3));
+    assert_eq!(read(folder.path()).unwrap().0, expected(4));
 }

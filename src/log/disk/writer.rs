@@ -8,9 +8,10 @@ use super::commit::{self, Kind, Link};
 use super::health::{Condition, Health};
 use super::recover::Tail;
 use super::segment::{self, Header, Segment, StoreId};
+use super::spare::{Maker, Spare};
 use crate::limits::COMMIT_BYTES_MAX;
 use crate::log::{Durability, Position, Ticket};
-use flume::{Receiver, RecvTimeoutError, Sender};
+use flume::{Receiver, RecvTimeoutError};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -98,31 +99,28 @@ pub struct Writer<S> {
     link: Link,
     sink: S,
     health: Arc<Health>,
-    /// Asks for the next segment to be made, while this one is filled.
-    spare: Sender<()>,
+    spare: Arc<Spare>,
+    /// Makes the next segment while this one is filled.
+    maker: Maker,
     buffer: Vec<u8>,
     batches: Vec<Batch>,
     looked: Option<Instant>,
-    /// One more with each failure: what was queued behind something that failed must not be written, since it names that.
-    generation: u64,
+    /// By shard, one more with each failure of something of its own: what was queued behind that must not be written, since it
+    /// names it.
+    generations: Vec<u64>,
 }
 
 impl<S: Sink> Writer<S> {
     /// Goes on where a log ended.
     pub fn new(plan: Plan, tail: Option<Tail>, sink: S, health: Arc<Health>) -> io::Result<Self> {
+        // Whatever is asked for: one commit fits.
+        let len = plan.segment.max((segment::FIRST + commit::size(COMMIT_BYTES_MAX)) as u64);
+        let spare = Arc::new(Spare::new(plan.folder.clone(), len));
         let Tail { segment, offset, link } = match tail {
             Some(tail) => tail,
-            None => first(&plan)?,
+            None => first(&plan, &spare)?,
         };
-        let (spare, asked) = flume::bounded(1);
-        let (folder, len) = (plan.folder.clone(), plan.segment);
-        // Ends with the writer. A failure is met again, and told, when the segment is needed.
-        std::thread::Builder::new().name("log-spare".into()).spawn(move || {
-            while asked.recv().is_ok() {
-                let _ = segment::make_spare(&folder, len);
-            }
-        })?;
-        let _ = spare.try_send(());
+        let maker = Maker::start(Arc::clone(&spare))?;
         let (buffer, batches) = (Vec::new(), Vec::new());
         health.reaches(link.position);
         Ok(Self {
@@ -133,10 +131,11 @@ impl<S: Sink> Writer<S> {
             sink,
             health,
             spare,
+            maker,
             buffer,
             batches,
             looked: None,
-            generation: 0,
+            generations: Vec::new(),
         })
     }
 
@@ -198,8 +197,12 @@ impl<S: Sink> Writer<S> {
     }
 
     fn take(&mut self, batch: Batch) {
-        if batch.generation != self.generation {
-            self.sink.ended(batch, End::Failed, self.generation);
+        if self.generations.len() <= batch.shard {
+            self.generations.resize(batch.shard + 1, 0);
+        }
+        let generation = self.generations[batch.shard];
+        if batch.generation != generation {
+            self.sink.ended(batch, End::Failed, generation);
             return self.sink.told();
         }
         if self.batches.is_empty() {
@@ -215,11 +218,13 @@ impl<S: Sink> Writer<S> {
         }
         self.look_for_room();
         let end = if self.health.condition() == Condition::Whole { self.commit() } else { End::Failed };
-        self.generation += u64::from(!matches!(end, End::Committed(..)));
+        if !matches!(end, End::Committed(..)) {
+            self.batches.iter().for_each(|batch| self.generations[batch.shard] += 1);
+        }
         let mut end = end;
         for batch in self.batches.drain(..) {
-            let records = u64::from(batch.records);
-            self.sink.ended(batch, end, self.generation);
+            let (records, generation) = (u64::from(batch.records), self.generations[batch.shard]);
+            self.sink.ended(batch, end, generation);
             if let End::Committed(position, _) = &mut end {
                 position.0 += records;
             }
@@ -232,7 +237,8 @@ impl<S: Sink> Writer<S> {
         let body = self.buffer.len();
         self.health.begins();
         let began = Instant::now();
-        let end = match self.write(Kind::Records, records) {
+        let synced = self.plan.durability == Durability::Fsync;
+        let end = match self.write(if synced { Kind::Records } else { Kind::Unsynced }, records) {
             Ok(first) => {
                 self.health.committed(records, self.buffer.len(), began.elapsed());
                 self.sink.committed(first, records, &self.buffer[commit::HEADER..body]);
@@ -257,9 +263,9 @@ impl<S: Sink> Writer<S> {
         if self.offset + size > self.segment.len() {
             self.next_segment().map_err(|error| NotWritten { error, end: End::Failed })?;
         }
-        let link = commit::finish(&mut self.buffer, kind, records, self.link);
-        let sync = kind == Kind::End || self.plan.durability == Durability::Fsync;
+        let link = commit::finish(&mut self.buffer, kind, records, self.link, self.plan.store);
         let written = self.segment.write(&self.buffer, self.offset);
+        let sync = kind != Kind::Unsynced;
         let synced = written.and_then(|()| if sync { self.segment.sync() } else { Ok(()) });
         synced.map_err(|error| NotWritten { error, end: End::Unknown })?;
         if sync {
@@ -277,9 +283,9 @@ impl<S: Sink> Writer<S> {
             self.segment.sync()?;
         }
         let header = Header { store: self.plan.store, after: self.link };
-        self.segment = Segment::begin(&self.plan.folder, self.plan.segment, header)?;
+        self.segment = self.spare.begin(header)?;
         self.offset = segment::FIRST as u64;
-        let _ = self.spare.try_send(());
+        self.maker.ask();
         Ok(())
     }
 
@@ -294,15 +300,21 @@ impl<S: Sink> Writer<S> {
     /// to be unknown is not there.
     fn mend(&mut self) {
         if self.health.condition() == Condition::Broken {
-            if self.segment.erase_from(self.offset).is_err() {
+            if self.erase().is_err() {
                 return;
             }
-            let _ = self.spare.try_send(());
+            self.maker.ask();
             eprintln!("note: the log can be written again: {}", self.segment.path().display());
             self.health.set(Condition::Whole, String::new());
         }
         self.looked = None;
         self.look_for_room();
+    }
+
+    /// Whatever may stand behind the last commit goes: bytes of a next one, a segment begun for it.
+    fn erase(&self) -> io::Result<()> {
+        segment::remove_unused(&self.plan.folder, self.link.number, self.segment.path())?;
+        self.segment.erase_from(self.offset)
     }
 
     /// Looks at the free space, though not before each commit.
@@ -344,8 +356,8 @@ impl<S: Sink> Writer<S> {
     }
 }
 
-fn first(plan: &Plan) -> io::Result<Tail> {
+fn first(plan: &Plan, spare: &Spare) -> io::Result<Tail> {
     let link = Link::default();
-    let segment = Segment::begin(&plan.folder, plan.segment, Header { store: plan.store, after: link })?;
+    let segment = spare.begin(Header { store: plan.store, after: link })?;
     Ok(Tail { segment, offset: segment::FIRST as u64, link })
 }

@@ -12,17 +12,16 @@
 //! Applying reads nothing, and what one record writes does not depend on what was there: records that are applied again, as after a
 //! loss of power, leave the same view. It is never the only copy: what is not durable here is still in the log.
 
+mod journal;
 mod keys;
-mod walk;
 
 #[cfg(test)]
 mod tests;
 
-pub use walk::{Entry, Walk};
-
 use super::{Activation, Page, Range};
 use crate::ids::{ConversationId, GroupName, Parties, Seq, UserName};
 use crate::limits::{ACTIVATION_RECENT, VIEW_FILES};
+use crate::log::disk::OpenError;
 use crate::log::record::{read_message, write_message};
 use crate::log::{Durability, MessageRecord, Position, Record};
 use crate::wire::size::message_max;
@@ -47,12 +46,18 @@ pub enum ViewError {
     Database(fjall::Error),
     /// What it holds is not what was written.
     Damaged(&'static str),
+    /// It is not open: it could not be opened again.
+    Closed,
+    /// The log behind it cannot be read.
+    Log(OpenError),
 }
 
 impl fmt::Display for ViewError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Database(error) => write!(f, "{error}"),
+            Self::Closed => write!(f, "the view could not be opened again"),
+            Self::Log(error) => write!(f, "{error}"),
             Self::Damaged(what) => write!(f, "{what}; `longwire store rebuild` makes the view anew"),
         }
     }
@@ -92,6 +97,9 @@ impl DiskView {
     /// # Errors
     /// [`ViewError`].
     pub fn open(folder: &Path, cache: u64) -> Result<Self, ViewError> {
+        if folder.exists() {
+            journal::untear(folder).map_err(fjall::Error::Io)?;
+        }
         let db = Database::builder(folder)
             .worker_threads(WORKERS)
             .max_journaling_size(JOURNAL)
@@ -105,6 +113,16 @@ impl DiskView {
         Ok(Self { messages, heads, members, groups, privates, meta, db })
     }
 
+    /// Opens it after a write or sync of its journal that failed: what the kernel holds of the journal may not be on the disk, and
+    /// no other sync would write it.
+    ///
+    /// # Errors
+    /// [`ViewError`].
+    pub fn reopen(folder: &Path, cache: u64) -> Result<Self, ViewError> {
+        journal::write_again(folder).map_err(fjall::Error::Io)?;
+        Self::open(folder, cache)
+    }
+
     /// Up to where records were applied.
     ///
     /// # Errors
@@ -113,8 +131,8 @@ impl DiskView {
         Ok(Position(self.meta.get(APPLIED)?.map(|value| number(&value)).transpose()?.unwrap_or(0)))
     }
 
-    /// Has the records behind this position applied next, and puts the view on the disk: where the view was applied further once and the
-    /// log has lost the end that said so, or where it was made of an export that has all up to it. What is in the view stays.
+    /// Has the log's next records applied though the view was applied further once: the log has lost the end that said so. What is
+    /// in the view stays.
     ///
     /// # Errors
     /// [`ViewError`].
@@ -262,17 +280,6 @@ impl Applying<'_> {
             return;
         }
         self.applied = position;
-        self.put(record);
-    }
-
-    /// Adds a conversation that an export names, before its messages.
-    pub fn begin(&mut self, conversation: &ConversationId, head: Seq) {
-        self.batch.insert(&self.view.heads, conversation.as_str(), head.0.to_be_bytes());
-        self.known_to_its_users(conversation);
-    }
-
-    /// Adds what an export says, which has no position of its own.
-    pub fn put(&mut self, record: &Record) {
         let view = self.view;
         match record {
             Record::Message(message) => self.keep(message),
@@ -293,15 +300,12 @@ impl Applying<'_> {
         write_message(message, &mut self.scratch);
         self.batch.insert(&view.messages, keys::message(conversation, message.seq), &*self.scratch);
         self.batch.insert(&view.heads, conversation.as_str(), message.seq.0.to_be_bytes());
-        if message.prev == Seq(0) {
-            self.known_to_its_users(conversation);
-        }
-    }
-
-    fn known_to_its_users(&mut self, conversation: &ConversationId) {
-        let Parties::Private(a, b) = conversation.parties() else { return };
-        for user in [a, b] {
-            self.batch.insert(&self.view.privates, keys::private(user, conversation), []);
+        if message.prev == Seq(0)
+            && let Parties::Private(a, b) = conversation.parties()
+        {
+            for user in [a, b] {
+                self.batch.insert(&view.privates, keys::private(user, conversation), []);
+            }
         }
     }
 

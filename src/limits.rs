@@ -178,6 +178,8 @@ pub const PORT_RECORDS: usize = 65_536;
 pub const PORT_BYTES: usize = 64 * 1024 * 1024;
 /// Reads of one shard under way (number); more get 503.
 pub const PORT_READS: usize = 65_536;
+/// A line of an export (bytes): the largest stored message, each byte of it escaped; a longer one is refused.
+pub const EXPORT_LINE_MAX: u64 = 6 * COMMIT_BYTES_MAX as u64;
 
 const _: () = assert!(RECV_BUFFERS_MAX.is_power_of_two() && RECV_BUFFERS_MIN.is_power_of_two());
 const _: () = assert!(RECV_BUFFERS_MAX >= RECV_BUFFERS_MIN);

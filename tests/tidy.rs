@@ -25,8 +25,7 @@ const HOUSE: &[(&str, &[&str], &[&str])] = &[
             "net::tls",
             "settings",
             "shard",
-            "store::Cut",
-            "store::Report",
+            "store",
             "tune",
         ],
         &["affinity", "clap", "serde_json", "tokio"],
@@ -72,8 +71,8 @@ const HOUSE: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "store",
-        &["ids", "limits", "log", "metrics::StoreLevels", "view"],
-        &["affinity", "data_encoding", "flume", "rustix", "serde", "toml"],
+        &["ids", "limits", "log", "metrics::StoreLevels", "view", "wire"],
+        &["affinity", "data_encoding", "flume", "rustix", "serde", "serde_json", "siphasher", "toml"],
     ),
     (
         "chat",

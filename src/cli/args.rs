@@ -32,6 +32,18 @@ It looks at the limits of this process; at those of a running server with --pid.
 Exit code: 0; with --check 1 if something is to be changed; with --apply 1 if something
 was refused; 2 for wrong arguments.";
 
+const STORE: &str = "\
+The server must be stopped: these commands take the folder's lock, and say which process has it.
+docs/storage.md has the format of the folder and of exports, backups, and what to do on damage.
+
+Back up, and restore into an empty folder:
+  longwire store export --data-dir ./longwire-data backup.jsonl
+  longwire store import --data-dir ./restored backup.jsonl
+Move to another machine:
+  longwire store export --data-dir ./longwire-data - | ssh other longwire store import --data-dir /srv/chat -
+
+Exit code: 0; 1 if something is damaged or could not be done; 2 for wrong arguments.";
+
 /// All commands.
 pub(super) fn command() -> Command {
     Command::new("longwire")
@@ -50,6 +62,7 @@ pub(super) fn command() -> Command {
         ))
         .subcommand(genconfig())
         .subcommand(tune())
+        .subcommand(store())
 }
 
 fn with_all_settings(command: Command) -> Command {
@@ -132,4 +145,39 @@ fn tune() -> Command {
         .args(settings::args(|row| row.key == "server.connection_limit").map(|arg| {
             arg.help("Connections to tune for [default: the settings file's; without one, 1000000]")
         }))
+}
+
+fn store() -> Command {
+    let file = |help: &'static str| Arg::new("file").value_name("FILE").help(help);
+    let switch =
+        |id: &'static str, help: &'static str| Arg::new(id).long(id).action(ArgAction::SetTrue).help(help);
+    let command = |name: &'static str, about: &'static str| {
+        let data_dir = settings::args(|row| row.key == "store.data_dir").map(|arg| {
+            arg.help("The store's folder [or LONGWIRE_STORE_DATA_DIR]")
+                .hide_short_help(false)
+                .help_heading(None)
+        });
+        Command::new(name).about(about).args(data_dir).arg(config().help_heading(None))
+    };
+    Command::new("store")
+        .about("Look after a stopped server's messages: check, count, back up, restore")
+        .after_help(STORE)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(command("check", "Verify each commit of the log, and the view against it; changes nothing"))
+        .subcommand(command("stats", "Count messages, conversations, users and bytes, and tell what a start would do"))
+        .subcommand(
+            command("export", "Write everything as lines of JSON")
+                .arg(file("Where to; `-` is standard output").required(true))
+                .arg(switch("view-only", "Leave a damaged log aside: what it has beyond the view is missing")),
+        )
+        .subcommand(
+            command("import", "Make a store of an export, in an empty folder")
+                .arg(file("The export; `-` is standard input").required(true)),
+        )
+        .subcommand(
+            command("rebuild", "Make a damaged view anew, of an export and the log behind it")
+                .arg(file("An export of this store, `-` is standard input; without one the log must have everything"))
+                .arg(switch("accept-loss", "Go on where records are neither in the export nor in the log")),
+        )
 }

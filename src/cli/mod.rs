@@ -8,6 +8,7 @@ mod cores;
 mod failure;
 mod serve;
 mod start;
+mod store;
 mod tls;
 mod token;
 mod tune;
@@ -26,6 +27,7 @@ pub fn run() -> ExitCode {
         Some(("checkconfig", given)) => config::check(given),
         Some(("genconfig", given)) => config::generate(given),
         Some(("tune", given)) => tune::run(given),
+        Some(("store", given)) => store::run(given),
         _ => Err(Failure::usage("no command is given", "see `longwire --help`")),
     };
     match done {

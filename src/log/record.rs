@@ -119,7 +119,10 @@ fn read_member(mut bytes: &[u8]) -> Result<Record, BadRecord> {
 }
 
 /// Whom a message was sent to: the group, or the one of two who did not send it.
-fn target(conversation: &ConversationId, from: &UserName) -> Result<Target, BadRecord> {
+///
+/// # Errors
+/// [`BadRecord`] when its sender is neither of the two.
+pub fn target(conversation: &ConversationId, from: &UserName) -> Result<Target, BadRecord> {
     let other = match conversation.parties() {
         Parties::Group(group) => {
             return GroupName::new(group).map(Target::Group).map_err(|_| BadRecord);

@@ -45,7 +45,8 @@ impl fmt::Display for StoreError {
             Self::Log(error) => write!(f, "{error}"),
             Self::View(path, error) => write!(
                 f,
-                "the view in {} cannot be opened: {error}; make room if the disk is full, else restore --data-dir from a copy",
+                "the view in {} cannot be opened: {error}; make room if the disk is full, else \
+                 `longwire store rebuild` makes it anew of an export",
                 path.display()
             ),
             Self::Gap { applied, begins } => write!(

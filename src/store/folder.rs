@@ -1,11 +1,14 @@
 //! A store's folder: one process at a time, one format, one identity. Knows what stands in it, not how it is read.
 //!
-//! `STORE` (TOML: `version`, `id`, `key`), `LOCK`, `log/`, `view/`.
+//! `STORE` (TOML: `version`, `id`, `key`, and `origin` if it began with an export), `LOCK`, `log/`, `view/`; while the view is made
+//! anew `view.part/`, after that the one before as `view.old/`.
 
-use crate::log::disk::StoreId;
+use crate::log::Position;
+use crate::log::disk::{StoreId, sync_folder};
 use data_encoding::HEXLOWER;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use serde::{Deserialize, Serialize};
+use siphasher::sip128::SipHasher13;
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
@@ -16,10 +19,13 @@ use std::path::{Path, PathBuf};
 const VERSION: u32 = 1;
 pub(super) const LOG: &str = "log";
 const VIEW: &str = "view";
+const STORE: &str = "STORE";
 
 /// Why a folder cannot be used.
 #[derive(Debug)]
 pub enum FolderError {
+    /// No store is there.
+    Missing(PathBuf),
     /// Another process has it open: its id, if it is known.
     Busy(PathBuf, Option<u32>),
     /// It was made by another version.
@@ -33,6 +39,9 @@ pub enum FolderError {
 impl fmt::Display for FolderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Missing(path) => {
+                write!(f, "there is no store in {}; name its folder with --data-dir", path.display())
+            }
             Self::Busy(path, Some(pid)) => {
                 write!(
                     f,
@@ -65,27 +74,79 @@ impl fmt::Display for FolderError {
 impl std::error::Error for FolderError {}
 
 /// What `STORE` says.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Identity {
     version: u32,
     /// Which store the log's files belong to.
-    id: String,
+    id: Hex,
     /// By which names hash into partitions: outsiders must not be able to choose names that load one.
-    key: String,
+    key: Hex,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    origin: Option<OriginFields>,
+}
+
+/// What all versions have.
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OriginFields {
+    store: Hex,
+    position: u64,
+}
+
+/// 16 bytes as 32 hexadecimal digits.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+struct Hex([u8; 16]);
+
+impl From<Hex> for String {
+    fn from(Hex(bytes): Hex) -> Self {
+        HEXLOWER.encode(&bytes)
+    }
+}
+
+impl TryFrom<String> for Hex {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let bytes = HEXLOWER.decode(text.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or("not 32 hexadecimal digits")
+    }
+}
+
+/// What exports call a store by: its id stays secret, since it seeds the checksums of what others say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Mark(pub [u8; 16]);
+
+/// The export that a store began with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Origin {
+    /// The mark of the store it was made of.
+    pub store: Mark,
+    /// The position of the last record that went into it.
+    pub position: Position,
 }
 
 /// A folder held by this process.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
-    id: StoreId,
-    key: [u8; 16],
+    identity: Identity,
     /// The lock goes with it.
     _lock: File,
 }
 
 impl Folder {
+    /// Takes a folder that is a store's already.
+    pub(super) fn existing(path: &Path) -> Result<Self, FolderError> {
+        if path.join(STORE).is_file() { Self::open(path) } else { Err(FolderError::Missing(path.into())) }
+    }
+
     /// Takes a folder, and makes it a store's if it is empty.
     pub(super) fn open(path: &Path) -> Result<Self, FolderError> {
         let io = |error| FolderError::Io(path.into(), error);
@@ -93,8 +154,8 @@ impl Folder {
             make_folder(&folder).map_err(io)?;
         }
         let lock = lock(path)?;
-        let (id, key) = identity(path)?;
-        Ok(Self { path: path.into(), id: StoreId(u128::from_le_bytes(id)), key, _lock: lock })
+        let identity = identity(path)?;
+        Ok(Self { path: path.into(), identity, _lock: lock })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -102,11 +163,51 @@ impl Folder {
     }
 
     pub(super) fn id(&self) -> StoreId {
-        self.id
+        StoreId(u128::from_le_bytes(self.identity.id.0))
+    }
+
+    /// What exports call it by.
+    pub(super) fn mark(&self) -> Mark {
+        Mark(SipHasher13::new_with_key(&self.identity.id.0).hash(b"longwire export").as_bytes())
     }
 
     pub(super) fn key(&self) -> [u8; 16] {
-        self.key
+        self.identity.key.0
+    }
+
+    /// What it began with, if that was an export.
+    pub(super) fn origin(&self) -> Option<Origin> {
+        let OriginFields { store, position } = self.identity.origin.as_ref()?;
+        Some(Origin { store: Mark(store.0), position: Position(*position) })
+    }
+
+    /// Notes what it begins with.
+    pub(super) fn begins_with(&mut self, origin: Origin) -> io::Result<()> {
+        let Origin { store, position: Position(position) } = origin;
+        self.identity.origin = Some(OriginFields { store: Hex(store.0), position });
+        write(&self.path, &self.identity)
+    }
+
+    /// Where a view is made before it takes the place of the other one; what an earlier try left there is removed.
+    pub(super) fn view_part(&self) -> io::Result<PathBuf> {
+        let part = self.path.join("view.part");
+        match fs::remove_dir_all(&part) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(part),
+        }
+    }
+
+    /// Puts the view made in `part` in the place of the other one, which stays as `view.old`.
+    pub(super) fn swap_view(&self, part: &Path) -> io::Result<PathBuf> {
+        let old = self.path.join("view.old");
+        if old.exists() {
+            fs::remove_dir_all(&old)?;
+        }
+        // At every instant one of them is there.
+        renameat_with(CWD, part, CWD, self.view(), RenameFlags::EXCHANGE)?;
+        fs::rename(part, &old)?;
+        sync_folder(&self.path)?;
+        Ok(old)
     }
 
     pub(super) fn log(&self) -> PathBuf {
@@ -146,8 +247,8 @@ fn lock(path: &Path) -> Result<File, FolderError> {
     Ok(file)
 }
 
-fn identity(path: &Path) -> Result<([u8; 16], [u8; 16]), FolderError> {
-    let file = path.join("STORE");
+fn identity(path: &Path) -> Result<Identity, FolderError> {
+    let file = path.join(STORE);
     let io = |error| FolderError::Io(file.clone(), error);
     let damaged = |what: &str| FolderError::Damaged(file.clone(), what.into());
     let text = match fs::read_to_string(&file) {
@@ -162,28 +263,30 @@ fn identity(path: &Path) -> Result<([u8; 16], [u8; 16]), FolderError> {
         }
         Err(error) => return Err(io(error)),
     };
-    let identity: Identity = toml::from_str(&text).map_err(|error| damaged(error.message()))?;
-    if identity.version != VERSION {
-        return Err(FolderError::Version(file, identity.version));
+    let Version { version } = toml::from_str(&text).map_err(|error| damaged(error.message()))?;
+    if version != VERSION {
+        return Err(FolderError::Version(file, version));
     }
-    let bytes = |hex: &str| HEXLOWER.decode(hex.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
-    let both = bytes(&identity.id).zip(bytes(&identity.key));
-    both.ok_or_else(|| damaged("`id` and `key` are 32 hexadecimal digits each"))
+    toml::from_str(&text).map_err(|error| damaged(error.message()))
 }
 
 /// A new store's identity: on the disk before anything that names it.
-fn make(path: &Path) -> io::Result<([u8; 16], [u8; 16])> {
-    let mut random = [0; 32];
-    File::open("/dev/urandom")?.read_exact(&mut random)?;
-    let (id, key) = random.split_at(16);
-    let identity = Identity { version: VERSION, id: HEXLOWER.encode(id), key: HEXLOWER.encode(key) };
-    let text = toml::to_string(&identity).map_err(io::Error::other)?;
+fn make(path: &Path) -> io::Result<Identity> {
+    let (mut id, mut key) = ([0; 16], [0; 16]);
+    let mut random = File::open("/dev/urandom")?;
+    random.read_exact(&mut id)?;
+    random.read_exact(&mut key)?;
+    let identity = Identity { version: VERSION, id: Hex(id), key: Hex(key), origin: None };
+    write(path, &identity)?;
+    Ok(identity)
+}
+
+fn write(path: &Path, identity: &Identity) -> io::Result<()> {
+    let text = toml::to_string(identity).map_err(io::Error::other)?;
     let part = path.join("STORE.part");
     let mut file = File::create(&part)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
-    fs::rename(part, path.join("STORE"))?;
-    File::open(path)?.sync_all()?;
-    let [id, key] = [id, key].map(|bytes| std::array::from_fn(|n| bytes[n]));
-    Ok((id, key))
+    fs::rename(part, path.join(STORE))?;
+    sync_folder(path)
 }

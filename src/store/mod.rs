@@ -11,23 +11,38 @@
 //! No shard ever waits here: what a port is asked for comes back later, and its shard is woken.
 
 mod applier;
+mod check;
 mod error;
+mod export;
 mod folder;
+mod import;
+mod lines;
 mod port;
 mod readers;
+mod rebuild;
 mod replay;
 mod shared;
+mod stats;
+mod stopped;
 mod watch;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod upkeep_tests;
 
+pub use check::{Checked, Fault, check};
 pub use error::StoreError;
+pub use export::{ExportError, Exported, export};
 pub use folder::FolderError;
+pub use import::{ImportError, Imported, import};
 pub use port::{Answer, Port, Want};
+pub use rebuild::{RebuildError, Rebuilt, rebuild};
+pub use stats::{Large, Stats, stats};
+pub use stopped::{Stopped, Tell as TellProgress};
 pub use watch::Watch;
 
-pub use crate::log::disk::Cut;
+pub use crate::log::disk::{Cut, Found};
 
 use crate::limits::{APPLY_COMMITS, STORE_READERS};
 use crate::log::disk::{Batch, End, Health, Order, Plan, Sink, Writer};

@@ -27,8 +27,8 @@ pub(super) struct Logged {
 pub(super) fn open_log(folder: &Folder) -> Result<(Option<Tail>, Logged), StoreError> {
     let found = disk::read(&folder.log(), folder.id(), &mut |_, _, _| {}).map_err(StoreError::Log)?;
     let head = found.head();
-    let begins = found.segments.first().map_or(head, |(begins, _)| *begins);
-    let logged = Logged { cut: found.cut.clone(), begins, head, may_have_lost: found.may_have_lost() };
+    let logged =
+        Logged { cut: found.cut.clone(), begins: found.begins(), head, may_have_lost: found.may_have_lost() };
     Ok((found.mend().map_err(StoreError::Log)?, logged))
 }
 
@@ -60,7 +60,7 @@ pub(super) fn catch_up(view: &DiskView, log: &Path, store: StoreId, upto: Positi
     if applied >= upto {
         return Ok(());
     }
-    let (mut chunk, mut failed) = (Chunk { view, applying: None, bytes: 0 }, None);
+    let (mut chunk, mut failed) = (Chunk::new(view), None);
     let (mut replayed, mut told) = (0, Instant::now());
     let mut each = |position, _, record: Record| {
         if position > applied && position <= upto && failed.is_none() {
@@ -77,14 +77,18 @@ pub(super) fn catch_up(view: &DiskView, log: &Path, store: StoreId, upto: Positi
 }
 
 /// Records on their way into the view, a bounded number of bytes at a time.
-struct Chunk<'a> {
+pub(super) struct Chunk<'a> {
     view: &'a DiskView,
     applying: Option<Applying<'a>>,
     bytes: usize,
 }
 
-impl Chunk<'_> {
-    fn apply(&mut self, position: Position, record: &Record) -> Result<(), ViewError> {
+impl<'a> Chunk<'a> {
+    pub(super) fn new(view: &'a DiskView) -> Self {
+        Self { view, applying: None, bytes: 0 }
+    }
+
+    pub(super) fn apply(&mut self, position: Position, record: &Record) -> Result<(), ViewError> {
         if self.bytes >= APPLY_BYTES {
             self.finish()?;
         }
@@ -100,7 +104,7 @@ impl Chunk<'_> {
         Ok(())
     }
 
-    fn finish(&mut self) -> Result<(), ViewError> {
+    pub(super) fn finish(&mut self) -> Result<(), ViewError> {
         self.bytes = 0;
         self.applying.take().map_or(Ok(()), |applying| applying.commit().map(|_| ()))
     }

@@ -19,14 +19,14 @@ impl Bell {
     }
 }
 
-struct Shard {
-    port: Port,
+pub(super) struct Shard {
+    pub(super) port: Port,
     bell: Arc<Bell>,
     heard: u64,
 }
 
 impl Shard {
-    fn outcomes(&mut self, count: usize) -> Vec<Outcome> {
+    pub(super) fn outcomes(&mut self, count: usize) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         self.port.flush();
         loop {
@@ -38,7 +38,7 @@ impl Shard {
         }
     }
 
-    fn page(&mut self, conversation: &ConversationId) -> Vec<u64> {
+    pub(super) fn page(&mut self, conversation: &ConversationId) -> Vec<u64> {
         let range = Range { before: None, after: Some(Seq(0)), limit: 1000, bytes: 16 << 20 };
         self.port.read(Want::Page(5, conversation.clone(), range)).unwrap();
         let mut answers = Vec::new();
@@ -53,7 +53,7 @@ impl Shard {
     }
 }
 
-fn config(folder: &Path) -> Config {
+pub(super) fn config(folder: &Path) -> Config {
     let durability = Durability::Fsync;
     Config {
         folder: folder.into(),
@@ -67,7 +67,7 @@ fn config(folder: &Path) -> Config {
     }
 }
 
-fn open(folder: &Path, shards: usize) -> (Store, Vec<Shard>, Report) {
+pub(super) fn open(folder: &Path, shards: usize) -> (Store, Vec<Shard>, Report) {
     let bells: Vec<Arc<Bell>> = (0..shards).map(|_| Arc::default()).collect();
     let wakes = bells.iter().map(|bell| {
         let bell = Arc::clone(bell);
@@ -81,13 +81,13 @@ fn open(folder: &Path, shards: usize) -> (Store, Vec<Shard>, Report) {
     (store, shards.collect(), report)
 }
 
-fn names(n: usize) -> (UserName, UserName, ConversationId) {
+pub(super) fn names(n: usize) -> (UserName, UserName, ConversationId) {
     let (from, to) = (UserName::new("a").unwrap(), UserName::new(&format!("b{n}")).unwrap());
     let conversation = ConversationId::private(&from, &to);
     (from, to, conversation)
 }
 
-fn message(n: usize, seq: u64) -> Record {
+pub(super) fn message(n: usize, seq: u64) -> Record {
     let (from, to, conversation) = names(n);
     Record::Message(Arc::new(MessageRecord {
         conversation,

@@ -86,17 +86,32 @@ pub struct Tail {
 }
 
 /// A log as it was found.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Found {
     /// What is to be cut off.
     pub cut: Option<Cut>,
-    /// Its segments by the position before their first record, oldest first.
-    pub segments: Vec<(Position, PathBuf)>,
+    /// Its segments, oldest first.
+    pub segments: Vec<Piece>,
     last: Option<Last>,
 }
 
+/// One segment, as it was found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Piece {
+    /// Which one.
+    pub file: PathBuf,
+    /// The position before its first record.
+    pub after: Position,
+    /// Its commits.
+    pub commits: u64,
+    /// Their records.
+    pub records: u64,
+    /// Where the last commit ends (bytes).
+    pub used: u64,
+}
+
 /// The end of the last segment.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 struct Last {
     file: PathBuf,
     /// Where the next commit is to stand.
@@ -114,6 +129,16 @@ impl Found {
     /// The position of the last record.
     pub fn head(&self) -> Position {
         self.last.as_ref().map_or(Position(0), |last| last.link.position)
+    }
+
+    /// The position before its first record.
+    pub fn begins(&self) -> Position {
+        self.segments.first().map_or_else(|| self.head(), |piece| piece.after)
+    }
+
+    /// Whether its last server stopped in good order.
+    pub fn has_end(&self) -> bool {
+        self.last.as_ref().is_none_or(|last| last.end.is_some())
     }
 
     /// Whether a loss of power may have taken what was told.
@@ -175,10 +200,10 @@ pub fn read(folder: &Path, store: StoreId, each: Each<'_>) -> Result<Found, Open
         if !follows {
             return Err(damaged(file, 0, "it does not follow the segment before it: one is missing"));
         }
-        found.segments.push((header.after.position, file.clone()));
         let mut reader = Reader::new(file, store, &bytes, header.after);
         let broken = reader.commits(each)?;
         link = Some(reader.link);
+        found.segments.push(reader.piece(header.after));
         let last = n + 1 == files.len();
         if !reader.is_rest_zero() {
             if !last {
@@ -260,6 +285,16 @@ impl<'a> Reader<'a> {
                 Err(damaged(self.file, self.offset + reach + at, "bytes where none were written"))
             }
             _ => Ok(unsynced),
+        }
+    }
+
+    fn piece(&self, after: Link) -> Piece {
+        Piece {
+            file: self.file.into(),
+            after: after.position,
+            commits: self.link.number - after.number,
+            records: self.link.position.0 - after.position.0,
+            used: self.offset as u64,
         }
     }
 

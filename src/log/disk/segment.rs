@@ -218,7 +218,10 @@ pub(super) fn fill(mut file: &File, from: u64, to: u64) -> io::Result<()> {
 }
 
 /// A new name in a folder outlives a power loss only when the folder is synced too.
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// When it cannot be.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 

@@ -37,6 +37,11 @@ pub(super) fn all_of(name: &str) -> Vec<u8> {
     pair(name, "")
 }
 
+/// The first name of a key.
+pub(super) fn first(key: &[u8]) -> Option<&str> {
+    std::str::from_utf8(&key[..memchr(key)?]).ok()
+}
+
 /// The second name of a key of two.
 pub(super) fn second(key: &[u8]) -> Option<&str> {
     let at = memchr(key)?;

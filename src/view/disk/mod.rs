@@ -14,9 +14,12 @@
 
 mod journal;
 mod keys;
+mod walk;
 
 #[cfg(test)]
 mod tests;
+
+pub use walk::{Entry, Walk};
 
 use super::{Activation, Page, Range};
 use crate::ids::{ConversationId, GroupName, Parties, Seq, UserName};
@@ -131,8 +134,8 @@ impl DiskView {
         Ok(Position(self.meta.get(APPLIED)?.map(|value| number(&value)).transpose()?.unwrap_or(0)))
     }
 
-    /// Has the log's next records applied though the view was applied further once: the log has lost the end that said so. What is
-    /// in the view stays.
+    /// Has the records behind this position applied next, and puts the view on the disk: where the view was applied further once and the
+    /// log has lost the end that said so, or where it was made of an export that has all up to it. What is in the view stays.
     ///
     /// # Errors
     /// [`ViewError`].
@@ -280,6 +283,17 @@ impl Applying<'_> {
             return;
         }
         self.applied = position;
+        self.put(record);
+    }
+
+    /// Adds a conversation that an export names, before its messages.
+    pub fn begin(&mut self, conversation: &ConversationId, head: Seq) {
+        self.batch.insert(&self.view.heads, conversation.as_str(), head.0.to_be_bytes());
+        self.known_to_its_users(conversation);
+    }
+
+    /// Adds what an export says, which has no position of its own.
+    pub fn put(&mut self, record: &Record) {
         let view = self.view;
         match record {
             Record::Message(message) => self.keep(message),
@@ -300,12 +314,15 @@ impl Applying<'_> {
         write_message(message, &mut self.scratch);
         self.batch.insert(&view.messages, keys::message(conversation, message.seq), &*self.scratch);
         self.batch.insert(&view.heads, conversation.as_str(), message.seq.0.to_be_bytes());
-        if message.prev == Seq(0)
-            && let Parties::Private(a, b) = conversation.parties()
-        {
-            for user in [a, b] {
-                self.batch.insert(&view.privates, keys::private(user, conversation), []);
-            }
+        if message.prev == Seq(0) {
+            self.known_to_its_users(conversation);
+        }
+    }
+
+    fn known_to_its_users(&mut self, conversation: &ConversationId) {
+        let Parties::Private(a, b) = conversation.parties() else { return };
+        for user in [a, b] {
+            self.batch.insert(&self.view.privates, keys::private(user, conversation), []);
         }
     }
 

@@ -2,6 +2,9 @@
 //!
 //! Memory answers at once, the store later; the rules cannot tell.
 
+#[cfg(test)]
+mod contract;
+
 use crate::ids::{PARTITIONS, PartitionId};
 use crate::log::memory::MemoryLog;
 use crate::log::{Epoch, Log, Outcome, Record, Refused, Ticket};

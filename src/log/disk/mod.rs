@@ -4,6 +4,8 @@
 //! starts and makes them whole, [`writer`] goes on. Each says above its format what makes a piece of it broken.
 
 mod commit;
+#[cfg(test)]
+pub(crate) mod faults;
 mod health;
 mod recover;
 mod segment;

@@ -133,11 +133,15 @@ impl Segment {
 
     /// Writes all of `bytes` at `offset`.
     pub(super) fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        #[cfg(test)]
+        super::faults::check(&self.path, super::faults::Fault::Write)?;
         self.file.write_all_at(bytes, offset)
     }
 
     /// Returns when what was written is on the disk.
     pub(super) fn sync(&self) -> io::Result<()> {
+        #[cfg(test)]
+        super::faults::check(&self.path, super::faults::Fault::Sync)?;
         self.file.sync_data()
     }
 

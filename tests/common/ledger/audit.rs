@@ -1,6 +1,6 @@
 //! What a server has of what was said, held against the book; then the open messages are sent again.
 
-use super::book::{Book, Town, content};
+use super::book::{Book, Sent, Town, content};
 use super::client::{Connection, Said};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -9,6 +9,8 @@ use std::net::SocketAddr;
 const PAGE: usize = 100;
 /// Of each user, about so many that were acked are sent again.
 const AGAIN: usize = 3;
+/// A server that starts knows the ids of the newest 1024 messages of a conversation; some follow before a resend is sent.
+const KNOWN: usize = 900;
 
 /// Looks at all that is new since the last audit: everything that was acked or heard is there, once, in its place, as it was sent; each
 /// message names the one before it. What was not acked is then sent again: it is a duplicate exactly if it is there.
@@ -19,12 +21,26 @@ pub fn audit(address: SocketAddr, town: Town, book: &mut Book) {
         let expected = expected.remove(&conversation).unwrap_or_default();
         read(address, town, book, conversation, expected, &mut found);
     }
+    let known = known(book, &found);
     for (number, place) in found {
         let sent = book.sent.get_mut(&number).expect("it was sent");
         let first = *sent.place.get_or_insert(place);
         assert_eq!(first, place, "message {number} is where it was said to be");
     }
-    send_again(address, town, book);
+    send_again(address, town, book, &known);
+}
+
+/// From which seq on the ids of a conversation's messages are known, where there are many new ones.
+fn known(book: &Book, found: &HashMap<u64, super::Place>) -> HashMap<usize, u64> {
+    let mut seqs: HashMap<usize, Vec<u64>> = HashMap::new();
+    for (number, place) in found {
+        seqs.entry(book.sent[number].conversation).or_default().push(place.seq);
+    }
+    let from = |(conversation, mut seqs): (usize, Vec<u64>)| {
+        seqs.sort_unstable();
+        Some((conversation, *seqs.get(seqs.len().checked_sub(KNOWN)?)?))
+    };
+    seqs.into_iter().filter_map(from).collect()
 }
 
 /// What must be there behind the last audit, by conversation and seq.
@@ -76,14 +92,19 @@ fn read(
     assert!(lost.is_empty(), "{name}: {} acked messages are lost, like {lost:?}", expected.len());
 }
 
-fn send_again(address: SocketAddr, town: Town, book: &mut Book) {
+fn send_again(address: SocketAddr, town: Town, book: &mut Book, known: &HashMap<usize, u64>) {
     let mut by_user: BTreeMap<usize, Vec<u64>> = BTreeMap::new();
     for number in std::mem::take(&mut book.open) {
-        by_user.entry(book.sent[&number].from).or_default().push(number);
+        let sent = &book.sent[&number];
+        let from = known.get(&sent.conversation).copied().unwrap_or_default();
+        if sent.place.is_none_or(|place| place.seq >= from) {
+            by_user.entry(sent.from).or_default().push(number);
+        }
     }
     for number in (0..book.next).rev().take(AGAIN * town.users) {
-        let known = book.sent.get(&number).filter(|sent| sent.place.is_some());
-        if let Some(sent) = known {
+        let from = |sent: &Sent| known.get(&sent.conversation).copied().unwrap_or_default();
+        let is_known = |sent: &&Sent| sent.place.is_some_and(|place| place.seq >= from(sent));
+        if let Some(sent) = book.sent.get(&number).filter(is_known) {
             let numbers = by_user.entry(sent.from).or_default();
             if !numbers.contains(&number) {
                 numbers.push(number);

@@ -24,7 +24,7 @@ pub(crate) struct Window {
 }
 
 /// Where in the run a time lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
     /// Connections are being opened and signed in.
     Setup,

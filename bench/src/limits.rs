@@ -106,6 +106,13 @@ pub(crate) const RETRY_MAX_NS: u64 = 5_000_000_000;
 pub(crate) const TOLD_MAX: u8 = 100;
 pub(crate) const TOLD_SECONDS_MAX: u64 = 60;
 
+/// Messages of one writer whose acks are timed at a time.
+pub(crate) const UNACKED_MAX: usize = 1 << 20;
+
+/// How long raw syncs are measured before a run, and the pause between two beside it.
+pub(crate) const SYNC_IDLE: Duration = Duration::from_secs(1);
+pub(crate) const SYNC_EVERY: Duration = Duration::from_millis(50);
+
 /// Connections that a churn may be behind before it leaves some out.
 pub(crate) const CHURN_BEHIND_MAX: usize = 100_000;
 

@@ -14,6 +14,7 @@ mod scenario;
 mod schedule;
 mod scrape;
 mod sources;
+mod sync;
 mod target;
 mod timeline;
 mod tls;

@@ -77,6 +77,11 @@ impl Page {
     }
 }
 
+/// Whether a page is there, with nothing said against it.
+pub(crate) fn answers(url: &str) -> bool {
+    get(url, Instant::now() + PATIENCE).is_ok()
+}
+
 /// A label and its value.
 type Label<'a> = (&'a str, &'a str);
 

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Read};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 const PORTS_FROM: u16 = 10_000;
 const PORT_TRIES: usize = 100;
 /// How long a started server may take until it accepts.
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_secs(60);
 /// How long it may take to end after SIGTERM.
 const STOP: Duration = Duration::from_secs(5);
 
@@ -40,6 +40,10 @@ pub(crate) struct TargetArgs {
     /// spoken to by TLS
     #[arg(long, value_name = "CMD")]
     pub(crate) spawn: Option<String>,
+    /// A folder of the server's disk: `{data}` in --spawn becomes a new one in it, gone when the server is, and raw `fdatasync` of
+    /// appended 4 KiB is measured there, before the run and beside it [default with `{data}`: the present folder]
+    #[arg(long, value_name = "DIR")]
+    disk: Option<PathBuf>,
     /// Cores of the started server, as `taskset -c` takes them; `any` does not pin
     #[arg(long, default_value = "0", value_name = "LIST")]
     server_core: String,
@@ -96,8 +100,14 @@ pub(crate) struct Target {
     pub(crate) metrics: Option<String>,
     /// How TLS is spoken to it, if it is.
     pub(crate) tls: Option<Terms>,
+    /// Where its disk is looked at.
+    pub(crate) disk: Option<PathBuf>,
+    /// When it was started, or found.
+    since: Instant,
     /// Ended when the target is dropped.
     server: Option<Spawned>,
+    /// What it stored: gone after it.
+    data: Option<Arc<Data>>,
 }
 
 impl TargetArgs {
@@ -128,23 +138,38 @@ impl TargetArgs {
         // What nobody can speak is refused before anything is started.
         self.dialect()?.check_tokens(self.tokens.place())?;
         match (&self.url, &self.spawn) {
-            (_, Some(command)) => self.start(command),
+            (_, Some(command)) => self.start(command, None),
             (Some(url), None) => {
                 let Place { address, path, secure } = parse_url(url)?;
                 let tls = secure.map(|host| self.tls.terms(&host, None)).transpose()?;
                 let (metrics, cores) = (self.metrics.clone(), self.server_pid.and_then(procstat::cores));
-                Ok(Target { address, path, pid: self.server_pid, cores, metrics, tls, server: None })
+                let (pid, disk) = (self.server_pid, self.disk.clone());
+                let since = Instant::now();
+                Ok(Target { address, path, pid, cores, metrics, tls, disk, since, server: None, data: None })
             }
             (None, None) => bail!("which server? --url ws://… (or wss://…), or --spawn \"CMD\""),
         }
     }
 
-    fn start(&self, command: &str) -> anyhow::Result<Target> {
+    /// Starts the server again, on what it had stored.
+    pub(crate) fn start_again(&self, data: &Arc<Data>) -> anyhow::Result<Target> {
+        self.start(self.spawn.as_deref().context("--spawn \"CMD\" is started again")?, Some(data))
+    }
+
+    fn start(&self, command: &str, data: Option<&Arc<Data>>) -> anyhow::Result<Target> {
         let port = free_port()?;
         let admin = free_port()?;
         let named = command.contains("{port}");
         let line = command.replace("{port}", &port.to_string()).replace("{admin}", &admin.to_string());
         let line = line.replace("{bin}", &own_folder()?);
+        let stores = line.contains("{data}");
+        let disk = self.disk.clone().or_else(|| stores.then(|| PathBuf::from(".")));
+        let data = match (data, &disk) {
+            (Some(data), _) => Some(Arc::clone(data)),
+            (None, Some(disk)) if stores => Some(Arc::new(Data::make(disk)?)),
+            _ => None,
+        };
+        let line = data.as_ref().map_or(line.clone(), |data| line.replace("{data}", &word(data.folder())));
         let made = line.contains("{certificate}").then(Throwaway::make).transpose()?;
         let line = match &made {
             Some(made) => {
@@ -152,6 +177,7 @@ impl TargetArgs {
             }
             None => line,
         };
+        let since = Instant::now();
         let (mut server, urls) = Spawned::start(&line, &self.server_core)?;
         let Place { address, path, secure } = if named {
             let address = SocketAddr::from(([127, 0, 0, 1], port));
@@ -172,7 +198,10 @@ impl TargetArgs {
             cores: procstat::cores(pid),
             metrics: self.metrics.clone().or(follows),
             tls,
+            disk,
+            since,
             server: Some(server),
+            data,
         })
     }
 
@@ -205,6 +234,21 @@ impl Target {
     /// How it is spoken to, in a report's words.
     pub(crate) fn describe(&self) -> &'static str {
         if self.tls.is_some() { ", over TLS" } else { "" }
+    }
+
+    /// What it stores, where that is in a folder made here.
+    pub(crate) fn data(&self) -> Option<Arc<Data>> {
+        self.data.clone()
+    }
+
+    /// How long ago it was started here.
+    pub(crate) fn since_start(&self) -> Duration {
+        self.since.elapsed()
+    }
+
+    /// Ends the server with this signal, and waits for its end.
+    pub(crate) fn end(&self, signal: Signal) {
+        self.server.iter().for_each(|server| server.end(signal));
     }
 
     /// How the server ended, if it was started here and has ended by itself.
@@ -256,7 +300,7 @@ impl Spawned {
         while TcpStream::connect(address).is_err() {
             self.still_there()?;
             ensure!(since.elapsed() < START, "the server does not accept on {address}");
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(1));
         }
         Ok(())
     }
@@ -278,12 +322,12 @@ impl Spawned {
     }
 }
 
-impl Drop for Spawned {
-    fn drop(&mut self) {
+impl Spawned {
+    fn end(&self, signal: Signal) {
         let mut child = self.child();
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         // Errors here mean that it is gone already.
-        let _ = pid.map(|pid| kill_process(pid, Signal::TERM));
+        let _ = pid.filter(|_| matches!(child.try_wait(), Ok(None))).map(|pid| kill_process(pid, signal));
         let since = Instant::now();
         while matches!(child.try_wait(), Ok(None)) {
             if since.elapsed() > STOP {
@@ -293,6 +337,36 @@ impl Drop for Spawned {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+}
+
+impl Drop for Spawned {
+    fn drop(&mut self) {
+        self.end(Signal::TERM);
+    }
+}
+
+/// A folder for what a started server stores; gone with this.
+#[derive(Debug)]
+pub(crate) struct Data(PathBuf);
+
+impl Data {
+    fn make(disk: &Path) -> anyhow::Result<Self> {
+        let folder = disk.join(format!("longwire-bench-data-{:08x}", fastrand::u32(..)));
+        std::fs::create_dir(&folder).with_context(|| format!("making {}", folder.display()))?;
+        Ok(Self(folder.canonicalize()?))
+    }
+
+    /// Where it is.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Data {
+    fn drop(&mut self) {
+        // Whatever is left is told by its name.
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

@@ -83,6 +83,23 @@ fn who_is_told_to_come_later_does() {
     assert_eq!(outcome.report["storm"]["failed_attempts"].as_object().unwrap().len(), 0, "{outcome:?}");
 }
 
+/// Each has four conversations, of which it is told once, page by page; whoever comes back holds all of them.
+#[test]
+fn who_comes_back_asks_for_what_it_missed() {
+    let url = serve(Kind::Longwire, Fault::None);
+    let storm =
+        ["storm", "--connections=20", "--rounds=2", "--sync", "--conversations=4", "--users=4", "--rate=200"];
+    let more =
+        ["--dialect=longwire", "--warmup=50ms", "--duration=2s", "--drain=30s", "--threads=2", "--url", &url];
+    let outcome = run(&[&storm as &[&str], &more].concat());
+    assert_eq!(outcome.code, 0, "{outcome:?}");
+    let rounds = outcome.report["storm"]["rounds"].as_array().unwrap();
+    assert!(rounds.iter().all(|round| round["back"] == round["went"]), "{outcome:?}");
+    // In the second one nobody asks, and in the first there is nothing to be told.
+    assert_eq!((rounds[0]["synced"].as_u64(), rounds[1]["synced"].as_u64()), (Some(0), None), "{outcome:?}");
+    assert!(outcome.faults().is_empty(), "{outcome:?}");
+}
+
 /// Ten get in, all others are turned away.
 #[test]
 fn churn_counts_who_is_turned_away() {

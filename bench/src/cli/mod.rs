@@ -3,7 +3,7 @@ mod file;
 
 use crate::report::compare::{self, CompareArgs};
 use crate::report::{Out, OutArgs, Report};
-use crate::scenario::{broadcast, churn, echo, groups, idle, mixed, pairs, rampup, storm, versus};
+use crate::scenario::{broadcast, churn, echo, groups, idle, mixed, pairs, rampup, recover, storm, versus};
 use crate::target::TargetArgs;
 use anyhow::{Context, bail, ensure};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -110,6 +110,10 @@ enum Scenario {
         mut_arg("duration", |duration| duration.default_value("5s").help("Measured time of each step"))
     )]
     Rampup(On<rampup::RampupArgs>),
+    /// A server with a store, filled, stopped and started again, killed under load and started again: time until it is ready
+    ///
+    /// The server of --spawn needs `{data}` and `{admin}`. Pairs write as fast as they are acked until so many messages are sent.
+    Recover(On<recover::RecoverArgs>),
     /// Signed-in connections at rest: memory, CPU, context switches
     ///
     /// Opens so many connections, signs each in, lets each send and receive once, and then holds them. What the server's and the
@@ -178,6 +182,7 @@ fn one(scenario: &Scenario) -> anyhow::Result<Report> {
         Scenario::Storm(on) => storm::run(&on.target, &on.options),
         Scenario::Churn(on) => churn::run(&on.target, &on.options),
         Scenario::Rampup(on) => rampup::run(&on.target, &on.options),
+        Scenario::Recover(on) => recover::run(&on.target, &on.options),
         Scenario::Idle(on) => idle::run(&on.target, &on.options),
         Scenario::Echo(on) => echo::run(&on.target, &on.options),
         Scenario::Broadcast(on) => broadcast::run(&on.target, &on.options),

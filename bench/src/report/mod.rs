@@ -2,6 +2,7 @@
 mod chart;
 pub(crate) mod compare;
 mod data;
+mod disk;
 pub(crate) mod figures;
 mod files;
 mod heartbeat;
@@ -24,10 +25,12 @@ use crate::procstat::{self, Usage};
 use crate::scenario::common::Book;
 use crate::scenario::{Measured, Run};
 pub(crate) use data::{Centre, Course, CurvePoint, Heat, Memory, MemoryAt, Moment, Slice};
+pub(crate) use disk::DiskPart;
 pub(crate) use files::{Out, OutArgs};
 pub(crate) use heartbeat::HeartbeatPart;
 pub(crate) use parts::{
-    ChurnPart, MixedPart, Parts, RampupPart, RampupStep, StormPart, StormRound, WeightPart,
+    ChurnPart, MixedPart, Parts, RampupPart, RampupStep, RecoverPart, Recovery, StormPart, StormRound,
+    WeightPart,
 };
 use serde::{Deserialize, Serialize};
 pub(crate) use spread::Spread;
@@ -130,6 +133,14 @@ pub(crate) struct Report {
     pub(crate) generator: Option<Usage>,
     pub(crate) ring_enters_per_delivery: Option<f64>,
     pub(crate) latency_us: Option<Quantiles>,
+    /// From when each message was meant to leave until its ack came, where acks are asked for; and the longest time without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ack_us: Option<Quantiles>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ack_gap_us: Option<f64>,
+    /// What the server's disk took, where that was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) disk: Option<DiskPart>,
     /// How late the generator sent, in an open loop.
     pub(crate) lag_us: Option<Quantiles>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -181,12 +192,7 @@ impl Table {
         measured: Measured,
         books: impl Iterator<Item = &'b Book<'c>>,
     ) -> Report {
-        let (mut latency, mut lag, mut in_time) = (Latency::default(), Latency::default(), 0);
-        for book in books {
-            latency.add(&book.latency);
-            lag.add(&book.lag);
-            in_time += book.in_time;
-        }
+        let Booked { latency, lag, in_time, acks, ack_gap } = Booked::of(books);
         let each = |bytes: u64, count: u64| (count > 0).then(|| bytes as f64 / count as f64);
         let frames = measured.deliveries + measured.acks;
         let saturated = saturated(&measured, run.target.cores.unwrap_or(1), run.shares.len());
@@ -197,6 +203,7 @@ impl Table {
             saturated: generator_full(&measured, run.shares.len()),
         };
         let heartbeat = HeartbeatPart::measured(&measured);
+        let disk = DiskPart::measured(&measured);
         Report {
             format: FORMAT,
             scenario: self.scenario.to_owned(),
@@ -228,6 +235,9 @@ impl Table {
             generator: measured.generator,
             ring_enters_per_delivery: measured.ring_enters_per_delivery,
             latency_us: latency.quantiles(),
+            ack_us: acks.quantiles(),
+            ack_gap_us: acks.quantiles().map(|_| ack_gap as f64 / 1e3),
+            disk,
             lag_us: lag.quantiles(),
             idle: None,
             disturbed: None,
@@ -250,6 +260,31 @@ impl Table {
                 ..measured.course
             },
         }
+    }
+}
+
+/// What all books of a run say together.
+#[derive(Default)]
+struct Booked {
+    latency: Latency,
+    lag: Latency,
+    in_time: u64,
+    acks: Latency,
+    /// The longest time without an ack, in nanoseconds.
+    ack_gap: u64,
+}
+
+impl Booked {
+    fn of<'b, 'c: 'b>(books: impl Iterator<Item = &'b Book<'c>>) -> Self {
+        let mut all = Self::default();
+        for book in books {
+            all.latency.add(&book.latency);
+            all.lag.add(&book.lag);
+            all.in_time += book.in_time;
+            all.acks.add(book.ack_latency());
+            all.ack_gap = all.ack_gap.max(book.ack_gap());
+        }
+        all
     }
 }
 

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
+/// Longwire's counter of what was read from disk.
+const DISK_READS: &str = "longwire_store_reads_total";
+
 /// Each is there when its workload ran.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Parts {
@@ -18,6 +21,28 @@ pub(crate) struct Parts {
     pub(crate) rampup: Option<RampupPart>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) mixed: Option<MixedPart>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) recover: Option<RecoverPart>,
+}
+
+/// A server that was started again on what it had stored.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct RecoverPart {
+    /// Messages that it had got, and the bytes of all its files.
+    pub(crate) stored: u64,
+    pub(crate) stored_bytes: u64,
+    /// After it was asked to stop, and after it was killed under load.
+    pub(crate) after_stop: Recovery,
+    pub(crate) after_kill: Recovery,
+}
+
+/// One start.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Recovery {
+    /// From the command until it said that it was ready.
+    pub(crate) seconds: f64,
+    /// Its resident memory then.
+    pub(crate) rss: Option<u64>,
 }
 
 /// What a connection at rest weighs on both sides, in bytes, and what it may.
@@ -42,11 +67,20 @@ pub(crate) struct StormPart {
     pub(crate) failed_attempts: BTreeMap<String, u64>,
     /// Connections that gave up.
     pub(crate) given_up: u64,
+    /// What a round with `sync` cost the server for each above one without, where there were both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sync_cpu_us: Option<f64>,
+    /// What the server read from disk in the measured time, by its own count, where `sync` was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) disk_reads: Option<f64>,
 }
 
 /// One storm.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct StormRound {
+    /// They asked for what they had missed, and were told of so many conversations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) synced: Option<u64>,
     /// Connections that went.
     pub(crate) went: u64,
     /// Connections that were not there to go: not back from the round before, or given up.
@@ -165,6 +199,22 @@ impl WeightPart {
 }
 
 impl StormPart {
+    /// The difference between rounds with `sync` and those without.
+    pub(crate) fn sync_cpu(rounds: &[StormRound]) -> Option<f64> {
+        let mean = |synced: bool| {
+            let of = rounds.iter().filter(|round| round.synced.is_some() == synced);
+            let each: Vec<f64> = of.filter_map(|round| round.server_cpu_us_per_connection).collect();
+            (!each.is_empty()).then(|| each.iter().sum::<f64>() / each.len() as f64)
+        };
+        Some(mean(true)? - mean(false)?)
+    }
+
+    /// Reads from disk among what the server counted.
+    pub(crate) fn disk_reads(counters: &[(String, f64)]) -> f64 {
+        let is_read = |name: &str| name.split('{').next() == Some(DISK_READS);
+        counters.iter().filter(|(name, _)| is_read(name)).map(|(_, count)| count).sum()
+    }
+
     fn wrong(&self) -> Vec<String> {
         let rounds =
             |bad: fn(&StormRound) -> bool| self.rounds.iter().filter(|round| bad(round)).count() as u64;
@@ -195,7 +245,8 @@ impl fmt::Display for Parts {
         self.storm.iter().try_for_each(|storm| storm.fmt(f))?;
         self.churn.iter().try_for_each(|churn| churn.fmt(f))?;
         self.rampup.iter().try_for_each(|rampup| rampup.fmt(f))?;
-        self.mixed.iter().try_for_each(|mixed| mixed.fmt(f))
+        self.mixed.iter().try_for_each(|mixed| mixed.fmt(f))?;
+        self.recover.iter().try_for_each(|recover| recover.fmt(f))
     }
 }
 
@@ -219,6 +270,9 @@ impl fmt::Display for StormPart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, round) in self.rounds.iter().enumerate() {
             write!(f, "  {:<10} {} of {} back", format!("round {}", at + 1), round.back, round.went)?;
+            if let Some(told) = round.synced {
+                write!(f, " and synced, told of {told} conversations")?;
+            }
             if round.away > 0 {
                 write!(f, ", {} were still away when it began", round.away)?;
             }
@@ -232,6 +286,12 @@ impl fmt::Display for StormPart {
             writeln!(f)?;
         }
         self.back_us.iter().try_for_each(|q| quantiles(f, "back after", q))?;
+        if let Some(us) = self.sync_cpu_us {
+            writeln!(f, "  {:<10} {us:.1} µs server CPU each above the sign-in", "sync")?;
+        }
+        if let Some(reads) = self.disk_reads {
+            writeln!(f, "  {:<10} {reads:.0} reads from disk in all", "server")?;
+        }
         if !self.failed_attempts.is_empty() || self.given_up > 0 {
             let (kinds, given_up) = (kinds(&self.failed_attempts), self.given_up);
             writeln!(f, "  {:<10} {kinds}; {given_up} connections gave up", "attempts")?;
@@ -290,6 +350,18 @@ impl fmt::Display for RampupPart {
     }
 }
 
+impl fmt::Display for RecoverPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stored = self.stored_bytes as f64 / 1e6;
+        writeln!(f, "  {:<10} {} messages in {stored:.1} MB of files", "stored", self.stored)?;
+        for (what, Recovery { seconds, rss }) in [("stopped", self.after_stop), ("killed", self.after_kill)] {
+            let rss = rss.map_or_else(|| "?".into(), |rss| format!("{:.1}", rss as f64 / 1e6));
+            writeln!(f, "  {what:<10} ready {seconds:.3} s after it was started again, {rss} MB resident")?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for MixedPart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sizes: Vec<String> =
@@ -335,6 +407,7 @@ mod tests {
     #[test]
     fn a_storm_without_anybody_to_send_away_is_no_success() {
         let round = |went, away, back| StormRound {
+            synced: None,
             went,
             away,
             back,
@@ -342,7 +415,14 @@ mod tests {
             server_cpu_us_per_connection: None,
         };
         let storm = |rounds| Parts {
-            storm: Some(StormPart { rounds, back_us: None, failed_attempts: BTreeMap::new(), given_up: 0 }),
+            storm: Some(StormPart {
+                rounds,
+                back_us: None,
+                failed_attempts: BTreeMap::new(),
+                given_up: 0,
+                sync_cpu_us: None,
+                disk_reads: None,
+            }),
             ..Parts::default()
         };
         let good = storm(vec![round(40, 0, 40), round(37, 3, 37)]);

@@ -67,18 +67,7 @@ impl fmt::Display for Report {
             }
             writeln!(f)?;
         }
-        if self.handshakes > 0 {
-            let (all, resumed) = (self.handshakes, self.resumed);
-            writeln!(
-                f,
-                "  {:<10} {all} handshakes in the whole run, {resumed} of them resumed a session",
-                "TLS"
-            )?;
-        }
-        if self.told_to_wait > 0 {
-            let times = self.told_to_wait;
-            writeln!(f, "  {:<10} {times} times a connection was told to wait, and came again", "waited")?;
-        }
+        self.came_in(f)?;
         if let Some(usage) = &self.server {
             side(f, "server", usage, None)?;
         }
@@ -88,6 +77,10 @@ impl fmt::Display for Report {
         if let Some(q) = &self.latency_us {
             quantiles(f, "latency", q)?;
         }
+        if let Some(q) = &self.ack_us {
+            quantiles(f, "acks", q)?;
+        }
+        self.disk.iter().try_for_each(|disk| disk.write(f, self.ack_us.as_ref(), self.ack_gap_us))?;
         if let Some(q) = &self.lag_us {
             quantiles(f, "lag", q)?;
         }
@@ -102,6 +95,23 @@ impl fmt::Display for Report {
 }
 
 impl Report {
+    /// How connections came in, where that was not as usual.
+    fn came_in(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.handshakes > 0 {
+            let (all, resumed) = (self.handshakes, self.resumed);
+            writeln!(
+                f,
+                "  {:<10} {all} handshakes in the whole run, {resumed} of them resumed a session",
+                "TLS"
+            )?;
+        }
+        if self.told_to_wait > 0 {
+            let times = self.told_to_wait;
+            writeln!(f, "  {:<10} {times} times a connection was told to wait, and came again", "waited")?;
+        }
+        Ok(())
+    }
+
     fn special(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(idle) = &self.idle {
             let half = idle.bytes_per_connection_second_half;

@@ -263,7 +263,7 @@ impl Driver for Churn<'_> {
     fn message(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8], now: u64) {
         match self.book.listen(io, (conn, self.first + conn), payload) {
             Heard::SignedIn | Heard::Asked => self.is_in(conn, now),
-            Heard::Broadcast(_) | Heard::Nothing => {}
+            Heard::Acked | Heard::Synced | Heard::Broadcast(_) | Heard::Nothing => {}
         }
     }
 

@@ -1,8 +1,9 @@
 //! What every driver keeps: its thread's counters, histograms and ledger; and the load's options.
+use super::acks::Acks;
 use crate::control::{Control, Phase, Tallies, Window};
 use crate::engine::{ConnId, Next, bump};
 use crate::latency::Latency;
-use crate::ledger::{Faults, Stream};
+use crate::ledger::Faults;
 use crate::schedule::Schedule;
 use crate::target::positive;
 use crate::wire::acked::{Acked, Ids};
@@ -103,16 +104,6 @@ pub(crate) struct Book<'a> {
     slice: u64,
 }
 
-/// What was acked of the messages that this thread's connections write; nothing where no acks are asked for.
-#[derive(Default)]
-struct Acks {
-    /// The number of the first writer.
-    first: usize,
-    /// By number from there on: the connection that writes under it, if one of this thread does, and which messages it has an
-    /// ack for.
-    writers: Vec<(Option<ConnId>, Stream)>,
-}
-
 impl<'a> Book<'a> {
     pub(crate) fn new(control: &'a Control, thread: usize) -> Self {
         control.part_added();
@@ -134,7 +125,7 @@ impl<'a> Book<'a> {
 
     /// Expects acks: `writers` says which connection writes under each number from `first` on, if one of this thread does.
     pub(crate) fn with_acks(mut self, first: usize, writers: impl Iterator<Item = Option<ConnId>>) -> Self {
-        self.acks = Acks { first, writers: writers.map(|conn| (conn, Stream::default())).collect() };
+        self.acks = Acks::new(first, writers);
         self
     }
 
@@ -171,6 +162,12 @@ impl<'a> Book<'a> {
     /// Counts a message sent.
     pub(crate) fn sent(&mut self) {
         bump(&self.tallies.sent, 1);
+    }
+
+    /// Counts a message that was meant to leave at `time`, and waits for its ack where writers have any.
+    pub(crate) fn sent_by(&mut self, writer: usize, time: u64) {
+        self.sent();
+        self.acks.asked(writer, time);
     }
 
     /// Records how late an open loop's message left.
@@ -220,34 +217,31 @@ impl<'a> Book<'a> {
     /// (Their order is not looked at: nothing promises one.)
     pub(super) fn acked(&mut self, conn: ConnId, message: &[u8]) {
         let new = match self.ids.read(message) {
-            Acked::Work { sender, seq } => match self.acks.of(conn, sender) {
-                Some(acks) => {
-                    let mut faults = Faults::default();
-                    let new = acks.arrived(seq, &mut faults);
-                    self.faults.duplicated += faults.duplicated;
-                    new
+            Acked::Work { sender, seq } => {
+                let (new, meant) = self.acks.came(conn, (sender, seq), &mut self.faults);
+                if let Some(meant) = meant.filter(|meant| self.control.phase(*meant) == Phase::Measure) {
+                    self.acks.measured(meant, self.control.now());
                 }
-                None => {
-                    self.faults.misdelivered += 1;
-                    false
-                }
-            },
+                new
+            }
             Acked::Probe => false,
             Acked::Unnamed => true,
         };
         bump(&self.tallies.acked, u64::from(new));
     }
 
+    /// How long acks took.
+    pub(crate) fn ack_latency(&self) -> &Latency {
+        &self.acks.latency
+    }
+
+    /// The longest time without one, in nanoseconds.
+    pub(crate) fn ack_gap(&self) -> u64 {
+        self.acks.gap
+    }
+
     /// Messages of this thread that were never acked.
     pub(crate) fn unacked(&self) -> u64 {
         self.tallies.sent.load(Relaxed).saturating_sub(self.tallies.acked.load(Relaxed))
-    }
-}
-
-impl Acks {
-    /// The acks of what a connection wrote under this number, if it is one of its own.
-    fn of(&mut self, conn: ConnId, sender: u32) -> Option<&mut Stream> {
-        let (writer, acks) = self.writers.get_mut((sender as usize).checked_sub(self.first)?)?;
-        (*writer == Some(conn)).then_some(acks)
     }
 }

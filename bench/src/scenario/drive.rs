@@ -3,6 +3,7 @@ use super::watch::{Before, Watch};
 use super::{Measured, Run};
 use crate::control::Control;
 use crate::engine::{self, Driver, Plan};
+use crate::sync::Probe;
 use std::thread::Scope;
 use std::time::UNIX_EPOCH;
 
@@ -22,6 +23,8 @@ impl Run<'_> {
         drivers: Vec<D>,
         spare: u64,
     ) -> anyhow::Result<(Measured, Vec<D>)> {
+        let mut probe = self.target.disk.as_deref().map(Probe::open).transpose()?;
+        probe.iter_mut().try_for_each(Probe::alone)?;
         let before = Before::of(self);
         let (threads, cores) = (self.args.threads.min(self.shares.len()), self.args.cores());
         if threads > cores {
@@ -37,6 +40,14 @@ impl Run<'_> {
                 Watch::new(self, before, spare).through()
             });
             let threads = self.start(scope, drivers);
+            if let Some(probe) = &mut probe {
+                scope.spawn(|| {
+                    self.args.pin();
+                    if let Err(error) = probe.beside(self.control) {
+                        self.control.note(&format!("{error:#}"));
+                    }
+                });
+            }
             let drivers: Result<Vec<D>, _> = threads.into_iter().map(|thread| thread.join()).collect();
             let panicked = |_| anyhow::anyhow!("a generator thread panicked");
             let measured = watcher.join().map_err(panicked)?;
@@ -56,6 +67,7 @@ impl Run<'_> {
         measured.handshakes = self.control.total(|tallies| &tallies.handshakes);
         measured.resumed = self.control.total(|tallies| &tallies.resumed);
         measured.told_to_wait = self.control.total(|tallies| &tallies.told_to_wait);
+        measured.raw_sync = probe.map(|probe| probe.found());
         measured.notes = measured.called_off.iter().cloned().chain(self.control.notes()).collect();
         let foreign = self.control.total(|tallies| &tallies.foreign);
         if foreign > 0 {

@@ -15,6 +15,9 @@ pub(crate) enum Heard {
     SignedIn,
     /// What it asked for.
     Asked,
+    /// An ack, and what it had missed.
+    Acked,
+    Synced,
     /// A broadcast, with its count.
     Broadcast(u32),
     /// Nothing that it waits for.
@@ -153,6 +156,8 @@ impl<'a> Book<'a> {
                 Heard::Nothing
             }
             Answer::Pong => Heard::Asked,
+            Answer::Ack => Heard::Acked,
+            Answer::Synced => Heard::Synced,
             _ => Heard::Nothing,
         }
     }

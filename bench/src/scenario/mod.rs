@@ -1,4 +1,5 @@
 //! The workloads, and what all of them share: threads, phases, the measured window.
+mod acks;
 pub(crate) mod broadcast;
 pub(crate) mod churn;
 pub(crate) mod common;
@@ -11,6 +12,7 @@ pub(crate) mod idle;
 pub(crate) mod mixed;
 pub(crate) mod pairs;
 pub(crate) mod rampup;
+pub(crate) mod recover;
 mod rest;
 pub(crate) mod rooms;
 pub(crate) mod storm;
@@ -22,6 +24,7 @@ use crate::interrupt;
 use crate::ledger::Faults;
 use crate::procstat::Usage;
 use crate::report::Course;
+use crate::sync::RawSync;
 use crate::target::{Target, TargetArgs};
 use std::collections::BTreeMap;
 
@@ -71,6 +74,8 @@ pub(crate) struct Measured {
     pub(crate) resumed: u64,
     /// How often a connection was told to come later, and did.
     pub(crate) told_to_wait: u64,
+    /// What the disk itself took, where that was looked at.
+    pub(crate) raw_sync: Option<RawSync>,
     pub(crate) notes: Vec<String>,
     pub(crate) faults: Faults,
     pub(crate) course: Course,

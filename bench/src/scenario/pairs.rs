@@ -66,6 +66,16 @@ pub(crate) fn run(args: &TargetArgs, options: &PairsArgs) -> anyhow::Result<Repo
 
 /// The same on a server that is there already.
 pub(crate) fn on(target: &Target, args: &TargetArgs, options: &PairsArgs) -> anyhow::Result<Report> {
+    beside(target, args, options, |_| {})
+}
+
+/// The same with something else going on meanwhile.
+pub(crate) fn beside(
+    target: &Target,
+    args: &TargetArgs,
+    options: &PairsArgs,
+    meanwhile: impl FnOnce(&Control) + Send,
+) -> anyhow::Result<Report> {
     args.dialect()?.check_ids(options.ids)?;
     ensure!(options.users >= 2 && options.users.is_multiple_of(2), "--users must be an even number");
     let shares = shares(options.users, 2, args.threads.clamp(1, options.users / 2));
@@ -79,7 +89,10 @@ pub(crate) fn on(target: &Target, args: &TargetArgs, options: &PairsArgs) -> any
             })
             .collect();
         let drivers = options.rest.beside(run, drivers, &shares);
-        let (mut measured, drivers) = run.drive_sparing(drivers, options.rest.spare())?;
+        let (mut measured, drivers) = std::thread::scope(|scope| {
+            scope.spawn(|| meanwhile(run.control));
+            run.drive_sparing(drivers, options.rest.spare())
+        })?;
         drivers.iter().for_each(|driver| driver.first.close(&mut measured));
         rest::close(&drivers, &mut measured.faults);
         Ok(report(run, options, measured, &drivers))
@@ -158,7 +171,7 @@ impl<'a> Pairs<'a> {
         let user = &mut self.users[from];
         io.send(from, user.template.stamp(Kind::Work, user.sent, time));
         user.sent += 1;
-        self.book.sent();
+        self.book.sent_by(self.first + from, time);
     }
 
     fn probe(&mut self, io: &mut Io<'_>, from: ConnId, time: u64) {

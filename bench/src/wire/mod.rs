@@ -5,4 +5,5 @@ pub(crate) mod filler;
 pub(crate) mod frame;
 pub(crate) mod letter;
 pub(crate) mod marker;
+pub(crate) mod sync;
 pub(crate) mod template;

@@ -1,5 +1,6 @@
 //! A small chat and echo server on tungstenite, one thread per connection, that can be told to misbehave.
 use super::fault::{Fault, Faults};
+use super::log::Log;
 use super::mark::Mark;
 use super::outlet::{Lateness, Outlet, Sink, bytes, is_work, write};
 use super::proto;
@@ -77,6 +78,7 @@ struct State {
     /// The last one delivered, and when each message of the workload came.
     last: Mutex<Option<Message>>,
     arrivals: Mutex<Vec<(Instant, Mark)>>,
+    log: Mutex<Log>,
 }
 
 /// Starts a server on a free port, with one fault, and says its URL.
@@ -222,6 +224,7 @@ impl Builder {
             foreign: Mutex::default(),
             last: Mutex::default(),
             arrivals: Mutex::default(),
+            log: Mutex::default(),
         });
         let shared = Arc::clone(&state);
         std::thread::spawn(move || {
@@ -351,7 +354,16 @@ impl State {
             }
             "joinGroup" => self.join(sink, name, text("group").unwrap()),
             "ping" => self.answer(sink, &json!({"type": "pong", "time": 1})),
+            "sync" => {
+                let synced = self.log.lock().unwrap().synced(name, command);
+                self.answer(sink, &synced);
+            }
+            "read" => {
+                let seq = command["seq"].as_u64().unwrap();
+                self.log.lock().unwrap().read(name, &text("conversation").unwrap(), seq);
+            }
             "message" => {
+                text("to").iter().for_each(|to| self.log.lock().unwrap().said(name, to));
                 self.ack(sink, command);
                 let event = json!({"type": "message", "from": name, "message": command["message"]});
                 let frame = match self.kind {

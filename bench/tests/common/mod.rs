@@ -3,6 +3,7 @@
 mod chat;
 mod fault;
 pub(crate) mod frames;
+mod log;
 mod mark;
 mod outlet;
 mod proto;

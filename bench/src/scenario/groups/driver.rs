@@ -221,9 +221,10 @@ impl<'a> Groups<'a> {
         let writer = &mut home.writers[home.turn_of];
         io.send(writer.conn, writer.template.stamp(Kind::Work, writer.sent, intended));
         writer.sent += 1;
+        let sender = writer.sender;
         home.turn_of = (home.turn_of + 1) % home.writers.len();
         self.shared.groups[home.group].sent.fetch_add(1, AcqRel);
-        self.book.sent();
+        self.book.sent_by(sender, intended);
     }
 
     fn begin(&mut self, start: u64) {

@@ -1,16 +1,19 @@
 //! The storm's connections of one thread. Knows no socket.
 //!
-//! Signed in is who is admitted again. Once the server has `sync`, what was missed is asked for there, in
-//! [`Storm::is_in`], before a connection counts as back.
+//! Back is who is admitted again, or with `--sync` who has then been told what it missed. For that everybody has conversations:
+//! before the load each user writes to some others, waits until all have, and takes in what it did not know.
 use super::super::Run;
 use super::super::common::Book;
 use super::super::entry::Heard;
+use super::devices::Devices;
 use super::{How, StormArgs};
 use crate::engine::{After, ConnId, Driver, End, Io, Next};
 use crate::latency::Latency;
 use crate::limits::{FAILURE_KINDS_MAX, RETRIES_MAX, RETRY_MAX_NS, RETRY_NS, STORM_SLICE};
 use crate::procstat::Sample;
 use crate::report::StormRound;
+use crate::wire::dialect::To;
+use crate::wire::sync;
 use fastrand::Rng;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -34,6 +37,8 @@ struct Round {
     last: AtomicU64,
     /// The server's use of its cores, at the first end and at the last return.
     server: Mutex<(Option<Sample>, Option<f64>)>,
+    /// Conversations that those who came back were told of.
+    told: AtomicU64,
 }
 
 /// What the threads have in common.
@@ -41,20 +46,32 @@ struct Round {
 pub(super) struct Shared {
     threads: usize,
     rounds: Box<[Round]>,
+    sync: bool,
+    /// Users, and those of them whose conversations are begun.
+    users: usize,
+    begun: AtomicUsize,
 }
 
 impl Shared {
-    pub(super) fn new(rounds: usize, threads: usize) -> Self {
-        Self { threads, rounds: (0..rounds).map(|_| Round::default()).collect() }
+    pub(super) fn new(options: &StormArgs, threads: usize) -> Self {
+        let rounds = (0..options.rounds).map(|_| Round::default()).collect();
+        let users = options.connections as usize;
+        Self { threads, rounds, sync: options.sync, users, begun: AtomicUsize::new(0) }
+    }
+
+    /// Whether those who come back in this round ask for what they missed.
+    fn syncs(&self, round: usize) -> bool {
+        self.sync && round.is_multiple_of(2)
     }
 
     /// What there is to say about each.
     pub(super) fn rounds(&self) -> Vec<StormRound> {
-        let of = |round: &Round| {
+        let of = |(at, round): (usize, &Round)| {
             let (went, back) = (round.went.load(Acquire), round.back.load(Acquire));
             let whole = went > 0 && went == back;
             let cpu = round.server.lock().unwrap_or_else(PoisonError::into_inner).1;
             StormRound {
+                synced: self.syncs(at).then(|| round.told.load(Acquire)),
                 went,
                 away: round.away.load(Acquire),
                 back,
@@ -62,7 +79,7 @@ impl Shared {
                 server_cpu_us_per_connection: cpu.filter(|_| whole).map(|cpu| cpu * 1e6 / went as f64),
             }
         };
-        self.rounds.iter().map(of).collect()
+        self.rounds.iter().enumerate().map(of).collect()
     }
 }
 
@@ -71,6 +88,15 @@ impl Shared {
 enum Stage {
     /// Being opened or signed in.
     Coming,
+    /// Beginning its conversations: so many are not acked yet.
+    Beginning(u8),
+    /// Waiting until everybody has.
+    Begun,
+    /// Asking for all of them, and saying that they are read.
+    Learning,
+    Reading,
+    /// Signed in again, and asking for what it missed.
+    Asking,
     In,
     /// Asked to end.
     Going,
@@ -99,6 +125,10 @@ pub(super) struct Storm<'a> {
     /// Number of the first user.
     first: usize,
     travellers: Vec<Traveller>,
+    /// What they hold, where they ask by it.
+    devices: Option<Devices>,
+    /// Those up to here have asked for all of it.
+    learning: usize,
     /// How many are in, or lost.
     settled: usize,
     /// The round that is on, and how far its connections have gone.
@@ -128,6 +158,11 @@ impl<'a> Storm<'a> {
             shared,
             first,
             travellers: vec![traveller; count],
+            devices: options.sync.then(|| {
+                let everyone = options.users..options.users + options.connections as usize;
+                Devices::new(run.control.run(), everyone, (first, count), options.conversations)
+            }),
+            learning: 0,
             settled: 0,
             round: None,
             next_round: 0,
@@ -149,12 +184,92 @@ impl<'a> Storm<'a> {
         self.run.target.pid.and_then(Sample::of)
     }
 
-    /// A connection is signed in.
+    /// A connection is signed in: what follows before it is back, or there for the first time.
+    fn signed_in(&mut self, io: &mut Io<'_>, conn: ConnId, now: u64) {
+        let traveller = &mut self.travellers[conn];
+        match (&self.devices, traveller.stage) {
+            (Some(devices), Stage::Coming) if self.next_round == 0 => {
+                let dialect = self.book.dialect();
+                for other in devices.writes_to(conn) {
+                    io.say(conn, &dialect.message(To::User(&other), "hello", Some("begun")));
+                }
+                traveller.stage = Stage::Beginning(u8::try_from(devices.writes()).unwrap_or(u8::MAX));
+            }
+            (Some(devices), Stage::Coming) if self.shared.syncs(traveller.round.into()) => {
+                io.say(conn, &devices.ask(conn, None));
+                traveller.stage = Stage::Asking;
+            }
+            (_, Stage::Coming | Stage::Reading) => self.is_in(conn, now),
+            _ => {}
+        }
+    }
+
+    /// One of the conversations that it begins is there.
+    fn acked(&mut self, conn: ConnId) {
+        let traveller = &mut self.travellers[conn];
+        if let Stage::Beginning(left) = traveller.stage {
+            traveller.stage = if left > 1 { Stage::Beginning(left - 1) } else { Stage::Begun };
+            if left <= 1 && self.shared.begun.fetch_add(1, AcqRel) + 1 == self.shared.users {
+                self.book.control.wake_all();
+            }
+        }
+    }
+
+    /// Once everybody's conversations are begun, a few more ask for theirs.
+    fn learn(&mut self, io: &mut Io<'_>, now: u64) -> Next {
+        if self.shared.begun.load(Acquire) < self.shared.users || self.devices.is_none() {
+            return Next::Event;
+        }
+        let end = (self.learning + STORM_SLICE).min(self.travellers.len());
+        for conn in std::mem::replace(&mut self.learning, end)..end {
+            if self.travellers[conn].stage == Stage::Begun {
+                self.travellers[conn].stage = Stage::Learning;
+                io.say(conn, &Devices::ask_all(None));
+            }
+        }
+        if end < self.travellers.len() { Next::At(now) } else { Next::Event }
+    }
+
+    /// A connection was told what it did not hold, or a page of it.
+    fn told(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8], now: u64) {
+        let (Some(devices), stage) = (&mut self.devices, self.travellers[conn].stage) else { return };
+        let told = match sync::answer(payload) {
+            Ok(told) => told,
+            Err(error) => return self.book.control.call_off(&format!("an answer to sync: {error}")),
+        };
+        match (stage, &told.next) {
+            (Stage::Learning, next) => {
+                devices.learn(conn, &told).iter().for_each(|read| io.say(conn, read));
+                match next {
+                    Some(next) => io.say(conn, &Devices::ask_all(Some(next))),
+                    None if devices.unknown(conn) > 0 => {
+                        let (name, unknown) = (self.book.name(self.first + conn), devices.unknown(conn));
+                        self.book
+                            .control
+                            .call_off(&format!("sync told {name} nothing of {unknown} conversations"));
+                    }
+                    None => {
+                        // What it said before is done when this is answered.
+                        self.travellers[conn].stage = Stage::Reading;
+                        self.book.ask(io, conn, &self.book.name(self.first + conn));
+                    }
+                }
+            }
+            (Stage::Asking, next) => {
+                let round = &self.shared.rounds[usize::from(self.travellers[conn].round)];
+                round.told.fetch_add(told.conversations.len() as u64, AcqRel);
+                match next {
+                    Some(next) => io.say(conn, &devices.ask(conn, Some(next))),
+                    None => self.is_in(conn, now),
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A connection is there, or back.
     fn is_in(&mut self, conn: ConnId, now: u64) {
         let traveller = &mut self.travellers[conn];
-        if traveller.stage != Stage::Coming {
-            return;
-        }
         traveller.stage = Stage::In;
         traveller.tries = 0;
         let (went, round) = (u64::from(traveller.went) * TICK, usize::from(traveller.round));
@@ -289,7 +404,9 @@ impl Driver for Storm<'_> {
 
     fn message(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8], now: u64) {
         match self.book.listen(io, (conn, self.first + conn), payload) {
-            Heard::SignedIn | Heard::Asked => self.is_in(conn, now),
+            Heard::SignedIn | Heard::Asked => self.signed_in(io, conn, now),
+            Heard::Acked => self.acked(conn),
+            Heard::Synced => self.told(io, conn, payload, now),
             Heard::Broadcast(_) | Heard::Nothing => {}
         }
     }
@@ -301,7 +418,7 @@ impl Driver for Storm<'_> {
                 self.travellers[conn].stage = Stage::Coming;
                 After::Reopen
             }
-            Stage::Coming if self.next_round > 0 => {
+            Stage::Coming | Stage::Asking if self.next_round > 0 => {
                 self.failed_attempt(conn, end);
                 After::Leave
             }
@@ -318,7 +435,7 @@ impl Driver for Storm<'_> {
             if self.settled == self.travellers.len() {
                 self.book.ready();
             }
-            return Next::Event;
+            return self.learn(io, now);
         }
         let storm = self.storm(io, now);
         let retry = self.retry(io, now);

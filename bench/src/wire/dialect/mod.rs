@@ -49,6 +49,8 @@ pub(crate) enum Answer {
     Authenticated,
     Joined,
     Ack,
+    /// What was missed, asked for by `sync`.
+    Synced,
     Pong,
     /// The server wants a sign of life.
     Heartbeat,

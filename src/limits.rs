@@ -146,6 +146,8 @@ pub const BROADCAST_QUEUE: usize = 16;
 pub const FANOUT_JOBS: usize = 65_536;
 /// Sends that one conversation's fan-out makes before the next one's turn (number).
 pub const FANOUT_QUANTUM: u32 = 32;
+/// Messages of one group that are brought to its members together (number): a member gets them in one send.
+pub const FANOUT_TOGETHER: usize = 32;
 /// Places a fan-out looks at for each send it may make (number); most of them may be vacant.
 pub const FANOUT_VISITS: u32 = 16;
 

@@ -1,12 +1,12 @@
 //! Fan-out on one shard in slices: in order within a group, in turn between groups. Knows no members and no log.
 
-use super::job::{Except, Job, Sweep, UNNUMBERED};
+use super::job::{Except, Job, Sweep, UNNUMBERED, run_together};
 use super::locals::{LocalGroup, Locals};
 use super::people::People;
 use super::{Effects, Rules};
 use crate::frame::{Class, Frame, Frames, Topic};
 use crate::ids::{GroupName, Seq, SessionId, UserName};
-use crate::limits::{FANOUT_JOBS, FANOUT_QUANTUM};
+use crate::limits::{FANOUT_JOBS, FANOUT_QUANTUM, FANOUT_TOGETHER};
 use crate::metrics::Counter;
 use crate::slab::Key;
 use crate::wire::{Encoding, Event};
@@ -90,7 +90,8 @@ impl Fan {
         local.jobs.push_back(job);
     }
 
-    /// Runs a group's jobs for up to `budget` sends; tells how many it made and whether jobs are left.
+    /// Runs a group's jobs, those that stand at the same place together, for up to `budget` sends; tells how many it made and whether
+    /// jobs are left.
     fn run_group<E: Effects>(
         &mut self,
         locals: &mut Locals,
@@ -101,19 +102,23 @@ impl Fan {
     ) -> (u32, bool) {
         let Some(local) = locals.groups.get_mut(key) else { return (0, false) };
         let mut sent = 0;
-        while let Some(job) = local.jobs.front_mut().filter(|_| sent < budget) {
-            if job.is_resync() && job.cursor == 0 {
+        while let Some(cursor) = local.jobs.front().filter(|_| sent < budget).map(|job| job.cursor) {
+            let jobs = local.jobs.make_contiguous();
+            let together = jobs.iter().take(FANOUT_TOGETHER).take_while(|job| job.cursor == cursor).count();
+            let jobs = &mut jobs[..together];
+            if cursor == 0 && jobs.iter().any(Job::is_resync) {
                 local.lost = false;
                 (0..local.taken).for_each(|_| fx.count(Counter::Resyncs));
             }
-            sent += job.run(&local.places, people, budget - sent, fx);
-            if !job.is_done() {
+            let (more, done) = run_together(jobs, &local.places, people, budget - sent, fx);
+            sent += more;
+            if !done {
                 // Vacant places cost as well: a slice ends after so many of them.
-                sent = budget;
+                sent = sent.max(budget);
                 break;
             }
-            local.jobs.pop_front();
-            self.jobs -= 1;
+            local.jobs.drain(..together);
+            self.jobs -= together;
         }
         (sent, !local.jobs.is_empty())
     }

@@ -1,7 +1,7 @@
 //! What is under way to many sessions of one shard, each with a cursor. Knows neither groups nor turns.
 
 use super::Effects;
-use super::locals::Place;
+use super::locals::{Place, VACANT};
 use super::people::People;
 use super::send::{send_in, send_own};
 use crate::frame::{Class, Frame, Frames};
@@ -29,7 +29,8 @@ pub(super) struct Job {
     pub(super) frames: Frames,
     pub(super) class: Class,
     pub(super) except: Except,
-    /// The sender's ack, sent when the job begins: acks and messages of one group keep their order.
+    /// The sender's ack, sent when the job begins or, of several that run together, at the sender's place: acks and messages of
+    /// one group keep their order.
     pub(super) ack: Option<(ConnId, Frame)>,
     pub(super) cursor: u32,
     /// Fixed when the job is queued: who comes later reads the log.
@@ -51,30 +52,40 @@ impl Job {
         budget: u32,
         fx: &mut E,
     ) -> u32 {
-        if let Some((conn, ack)) = self.ack.take() {
-            fx.send(conn, &ack, Class::Reply);
-        }
+        self.send_ack(fx);
         let visits_end = self.end.min(self.cursor.saturating_add(budget.saturating_mul(FANOUT_VISITS)));
         let mut sent = 0;
         while self.cursor < visits_end && sent < budget {
             let place = &places[self.cursor as usize];
             self.cursor += 1;
-            let left_out = match self.except {
-                Except::Nobody => false,
-                Except::Conn(conn) => place.conn == conn,
-                Except::User(user) => place.user == user,
-            };
-            if place.since >= self.seq || left_out {
-                continue;
-            }
-            if !send_in(place.conn, place.encoding, &self.frames, self.class, fx) {
-                people.unencoded(place.user, place.conn, self.class, fx);
-            } else if self.class == Class::Stored {
-                fx.count(Counter::Delivered);
-            }
-            sent += 1;
+            sent += u32::from(self.send_to(place, people, fx));
         }
         sent
+    }
+
+    fn send_ack<E: Effects>(&mut self, fx: &mut E) {
+        if let Some((conn, ack)) = self.ack.take() {
+            fx.send(conn, &ack, Class::Reply);
+        }
+    }
+
+    /// Sends to whoever has this place, unless it is not meant.
+    #[inline]
+    fn send_to<E: Effects>(&self, place: &Place, people: &mut People, fx: &mut E) -> bool {
+        let left_out = match self.except {
+            Except::Nobody => false,
+            Except::Conn(conn) => place.conn == conn,
+            Except::User(user) => place.user == user,
+        };
+        if place.since >= self.seq || left_out {
+            return false;
+        }
+        if !send_in(place.conn, place.encoding, &self.frames, self.class, fx) {
+            people.unencoded(place.user, place.conn, self.class, fx);
+        } else if self.class == Class::Stored {
+            fx.count(Counter::Delivered);
+        }
+        true
     }
 
     /// Messages that came when there was no room are gone: it tells so.
@@ -85,6 +96,45 @@ impl Job {
     pub(super) fn is_done(&self) -> bool {
         self.cursor >= self.end
     }
+}
+
+/// Runs jobs that stand at the same place together, place by place: what a session gets of them leaves in one send. Makes up to
+/// `budget` sends and those of a last place; tells how many it made, and whether all are done.
+pub(super) fn run_together<E: Effects>(
+    jobs: &mut [Job],
+    places: &[Place],
+    people: &mut People,
+    budget: u32,
+    fx: &mut E,
+) -> (u32, bool) {
+    if let [job] = jobs {
+        return (job.run(places, people, budget, fx), job.is_done());
+    }
+    let (Some(start), Some(end)) =
+        (jobs.iter().map(|job| job.cursor).min(), jobs.iter().map(|job| job.end).max())
+    else {
+        return (0, true);
+    };
+    let visits = budget.saturating_mul(FANOUT_VISITS) / jobs.len() as u32;
+    let visits_end = end.min(start.saturating_add(visits.max(1)));
+    let (mut at, mut sent) = (start, 0);
+    while at < visits_end && sent < budget {
+        let place = &places[at as usize];
+        for job in &mut *jobs {
+            // A sender's ack stands where its message would: between those of the others that it gets.
+            if job.ack.as_ref().is_some_and(|(conn, _)| *conn == place.conn) && place.since != VACANT {
+                job.send_ack(fx);
+            } else if at < job.end {
+                sent += u32::from(job.send_to(place, people, fx));
+            }
+        }
+        at += 1;
+    }
+    jobs.iter_mut().for_each(|job| job.cursor = at);
+    if at >= end {
+        jobs.iter_mut().for_each(|job| job.send_ack(fx));
+    }
+    (sent, at >= end)
 }
 
 /// One frame on its way to every session of the shard.

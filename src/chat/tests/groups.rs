@@ -228,7 +228,10 @@ fn fan_out_is_sliced_and_keeps_the_order_of_acks_and_messages() {
         loop {
             world.shells.iter_mut().for_each(|shell| shell.sends = 0);
             let more = world.turn();
-            assert!(world.shells.iter().all(|shell| shell.sends <= 7 + 3), "a slice, and acks");
+            assert!(
+                world.shells.iter().all(|shell| shell.sends <= 7 + 3 + 2),
+                "a slice, acks, the last one's other two"
+            );
             world.rules.iter().for_each(crate::chat::Rules::invariants);
             if !more {
                 break;
@@ -242,6 +245,29 @@ fn fan_out_is_sliced_and_keeps_the_order_of_acks_and_messages() {
             let acks = got.iter().filter(|event| event["type"] == "ack").count();
             assert_eq!(acks, [2, 1].get(n).copied().unwrap_or(0));
         }
+    }
+}
+
+#[test]
+fn what_waits_for_a_group_reaches_each_member_together() {
+    let mut world = World::with(1, |config| config.fanout_slice = 8);
+    let users: Vec<String> = (0..60).map(|n| format!("u{n}")).collect();
+    let clients = members(&mut world, &users.iter().map(String::as_str).collect::<Vec<_>>());
+    (0..6).for_each(|n| world.post(clients[n % 3], &say(n as u64)));
+    while world.deliver() | world.look() | world.commit() {}
+    let mut turns = vec![Vec::new(); clients.len()];
+    let mut more = true;
+    while more {
+        more = world.turn();
+        for (turns, client) in turns.iter_mut().zip(&clients) {
+            turns.extend(Some(world.take(*client)).filter(|got| !got.is_empty()));
+        }
+    }
+    for (client, turns) in turns.iter().enumerate() {
+        let sizes: Vec<usize> = turns.iter().map(Vec::len).collect();
+        assert_eq!(sizes, [6], "{client}: all six in one turn");
+        let seqs: Vec<u64> = turns.concat().iter().map(|event| event["seq"].as_u64().unwrap()).collect();
+        assert!(seqs.is_sorted_by(|a, b| a < b), "{client}: {seqs:?}");
     }
 }
 

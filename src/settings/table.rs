@@ -238,6 +238,7 @@ settings! {
     /// How long a message sent again is recognised by its `id`.
     idempotency_window: Duration = "idempotency.window", "24h", from "1s" to "30d";
 
-    /// How long at most an idle shard looks for work before it sleeps; 0 sleeps at once.
-    shard_spin: Duration = "shard.spin", "50us", from "0s" to "10ms";
+    /// How long at most an idle shard looks for work before it sleeps; 0 sleeps at once. 50us answers in a third of the time at a moderate
+    /// load, and takes all of its core for that.
+    shard_spin: Duration = "shard.spin", "0s", from "0s" to "10ms";
 }

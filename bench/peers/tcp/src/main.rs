@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
-/// How long the ring is looked at before it is slept in, as `shard.spin` has it.
+/// How long the ring is looked at before it is slept in, as `shard.spin = "50us"` has it.
 const SPIN: Duration = Duration::from_micros(50);
 /// Milliseconds that a sleep lasts at most.
 const NAP_MS: u64 = 1000;

@@ -226,7 +226,7 @@ settings! {
     /// Groups one user may be in; a further one is answered with error 403.
     group_user_limit: u32 = "group.user_limit", "1000", from "1" to "100000";
 
-    /// Sends of one fan-out before a shard turns to other work.
+    /// Sends of one fan-out before a shard turns to other work; a member that messages are brought to together gets all of them.
     chat_fanout_slice: u32 = "chat.fanout_slice", "128", from "1" to "65536";
     /// Conversations held active at a time, on all cores together.
     chat_active_conversations_max: u32 = "chat.active_conversations_max", "1000000", from "64" to "100000000";

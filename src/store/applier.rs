@@ -18,6 +18,8 @@ use std::time::Duration;
 
 /// How long the thread waits before it tries again what the database refused.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
+/// How long a server that ends waits for the view to be put away.
+const REST: Duration = Duration::from_secs(5);
 
 /// A commit's records, as the log has them.
 #[derive(Clone, Debug)]
@@ -113,6 +115,10 @@ impl Applier {
             }
         }
         self.persist();
+        // Without it nothing is lost: the next start only takes longer.
+        if let Err(error) = self.view.with(|view| view.rest(REST)) {
+            eprintln!("warning: the view could not be put away: {error}; the next start reads its journal");
+        }
     }
 
     /// Does something to the view that has everything before `next`, as often as it takes; none if the server ends meanwhile.

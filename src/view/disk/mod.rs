@@ -33,6 +33,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistM
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 const APPLIED: &str = "applied";
 
@@ -41,6 +42,8 @@ const JOURNAL: u64 = 64 << 20;
 /// Of one keyspace (bytes).
 const MEMTABLE: u64 = 16 << 20;
 const WORKERS: usize = 2;
+/// How often it is looked whether what was in memory is in tables.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Why the view cannot be opened, read or written.
 #[derive(Debug)]
@@ -161,6 +164,25 @@ impl DiskView {
         let applied = self.applied()?;
         self.db.persist(PersistMode::SyncAll)?;
         Ok(applied)
+    }
+
+    /// Writes what is in memory only into tables, so that the next opening has no journal to read; waits for that for so long at most.
+    /// What is not done by then the journal has.
+    ///
+    /// # Errors
+    /// [`ViewError`].
+    pub fn rest(&self, patience: Duration) -> Result<(), ViewError> {
+        let keyspaces =
+            [&self.messages, &self.heads, &self.members, &self.groups, &self.privates, &self.meta];
+        for keyspace in keyspaces {
+            keyspace.rotate_memtable()?;
+        }
+        let until = Instant::now() + patience;
+        // The database says when it is done, but only to who asks.
+        while self.db.write_buffer_size() > 0 && Instant::now() < until {
+            std::thread::sleep(LOOK_AGAIN);
+        }
+        Ok(())
     }
 
     /// What a sequencer needs to go on with a conversation.

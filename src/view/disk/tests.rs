@@ -8,6 +8,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 const CACHE: u64 = 1 << 20;
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn user(n: u64) -> UserName {
     UserName::new(&format!("user{n}")).unwrap()
@@ -122,6 +123,10 @@ fn it_says_what_the_view_in_memory_says() {
         assert_eq!(applying.commit().unwrap(), memory.applied());
         if sequencer.random.random_ratio(1, 3) {
             assert_eq!(disk.persist().unwrap(), memory.applied());
+            if sequencer.random.random() {
+                disk.rest(PATIENCE).unwrap();
+                assert_eq!(disk.db.write_buffer_size(), 0, "what was put away is in tables");
+            }
             drop(disk);
             disk = DiskView::open(folder.path(), CACHE).unwrap();
         }

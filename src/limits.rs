@@ -124,6 +124,14 @@ pub const MEMBERS_PAGE: usize = 500;
 pub const HISTORY_PAGE_MAX: u32 = 100;
 /// Messages in a `history` answer whose request names no limit (number).
 pub const HISTORY_PAGE: u32 = 20;
+/// Conversations that one `sync` may name cursors for (number); more is refused with 400.
+pub const SYNC_CURSORS_MAX: usize = 1000;
+/// The token of a `sync` answer that asks for the next page (bytes).
+pub const SYNC_TOKEN_MAX: usize = 256;
+/// What a `sync` answer takes beside its conversations, its frame's header and [`FRAME_COST`] included (bytes, at most).
+pub const SYNC_ENVELOPE: usize = 1024;
+/// What a conversation in a `sync` answer takes beside its name and its messages (bytes, at most).
+pub const SYNCED_ENVELOPE: usize = 192;
 /// What a stored message takes in any encoding beside its content, names and `id` (bytes, at most).
 pub const MESSAGE_ENVELOPE: usize = 256;
 /// What a `history` answer takes beside its messages, its frame's header and [`FRAME_COST`] included (bytes, at most).

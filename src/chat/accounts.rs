@@ -84,8 +84,12 @@ pub(super) fn cost(command: &Command<'_>) -> (u32, usize) {
     match command {
         Command::Message { payload, .. } => (1, payload.bytes.len()),
         Command::JoinGroup { .. } | Command::LeaveGroup { .. } => (COST_OF_MEMBERSHIP, 0),
-        Command::Members { .. } | Command::History { .. } => (COST_OF_PAGE, 0),
-        Command::Auth { .. } | Command::Typing { .. } | Command::Ping => (1, 0),
+        Command::Members { .. } | Command::History { .. } | Command::Sync { .. } => (COST_OF_PAGE, 0),
+        Command::Auth { .. }
+        | Command::Typing { .. }
+        | Command::Received { .. }
+        | Command::Read { .. }
+        | Command::Ping => (1, 0),
     }
 }
 

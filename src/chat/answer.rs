@@ -31,7 +31,7 @@ pub(super) fn refusal<E: Effects>(origin: &Origin, command: &str, refusal: Refus
 /// Whether a command is answered also when all goes well: [`crate::wire::Request::expects`], in the words of who refuses it.
 fn owes_answer(command: &str, origin: &Origin) -> bool {
     match command {
-        "typing" => false,
+        "typing" | "received" | "read" => false,
         "message" => origin.id.is_some(),
         _ => true,
     }

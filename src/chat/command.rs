@@ -52,6 +52,11 @@ impl Rules {
                 let bytes = most.saturating_sub(HISTORY_ENVELOPE);
                 self.history(origin, conversation, Range { before, after, limit, bytes }, now, fx);
             }
+            // Not decoded before there are rules for them.
+            Command::Sync { .. } | Command::Received { .. } | Command::Read { .. } => {
+                let why = Refusal(ErrorCode::BadRequest, "unknown `type`");
+                self.refused(&origin, name, why, fx);
+            }
             Command::Ping => {
                 let id = origin.id.as_deref();
                 self.reply(&origin, &Event::Pong { id, time: now.wall }, fx);
@@ -259,6 +264,9 @@ pub fn command_counter(command: &Command<'_>) -> Counter {
         Command::Members { .. } => Counter::CommandMembers,
         Command::Typing { .. } => Counter::CommandTyping,
         Command::History { .. } => Counter::CommandHistory,
+        Command::Sync { .. } => Counter::CommandSync,
+        Command::Received { .. } => Counter::CommandReceived,
+        Command::Read { .. } => Counter::CommandRead,
         Command::Ping => Counter::CommandPing,
     }
 }

@@ -116,6 +116,9 @@ counters! {
     CommandMembers = "commands" { command = "members" } "Commands received, by type";
     CommandTyping = "commands" { command = "typing" } "Commands received, by type";
     CommandHistory = "commands" { command = "history" } "Commands received, by type";
+    CommandSync = "commands" { command = "sync" } "Commands received, by type";
+    CommandReceived = "commands" { command = "received" } "Commands received, by type";
+    CommandRead = "commands" { command = "read" } "Commands received, by type";
     CommandPing = "commands" { command = "ping" } "Commands received, by type";
     CommandRefused = "commands_refused" {} "Commands answered with an error";
     LimitedConnection = "rate_limited" { by = "connection" } "What was refused for coming too fast, by whose limit";

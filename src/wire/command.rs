@@ -29,8 +29,8 @@ impl Request<'_> {
     pub fn expects(&self) -> Expects {
         match self.command {
             Command::Message { .. } if self.id.is_none() => Expects::Nothing,
-            Command::Typing { .. } => Expects::Nothing,
-            Command::Members { .. } | Command::History { .. } => Expects::Page,
+            Command::Typing { .. } | Command::Received { .. } | Command::Read { .. } => Expects::Nothing,
+            Command::Members { .. } | Command::History { .. } | Command::Sync { .. } => Expects::Page,
             Command::Auth { .. }
             | Command::Message { .. }
             | Command::JoinGroup { .. }
@@ -71,6 +71,21 @@ pub enum Command<'a> {
     Members { group: GroupName, after: Option<UserName> },
     Typing { target: Target },
     History { conversation: ConversationId, before: Option<Seq>, after: Option<Seq>, limit: Option<u32> },
+    /// Everything a device has missed, in pages.
+    Sync {
+        /// The newest message held of each conversation; at most [`SYNC_CURSORS_MAX`], each once, in the order of their names.
+        ///
+        /// [`SYNC_CURSORS_MAX`]: crate::limits::SYNC_CURSORS_MAX
+        cursors: Vec<(ConversationId, Seq)>,
+        /// Where the page before ended: what its answer said, 1 to [`SYNC_TOKEN_MAX`] bytes.
+        ///
+        /// [`SYNC_TOKEN_MAX`]: crate::limits::SYNC_TOKEN_MAX
+        next: Option<Cow<'a, str>>,
+    },
+    /// A device has the messages up to `seq`.
+    Received { conversation: ConversationId, seq: Seq },
+    /// The user has seen the messages up to `seq`.
+    Read { conversation: ConversationId, seq: Seq },
     Ping,
 }
 
@@ -85,6 +100,9 @@ impl Command<'_> {
             Self::Members { .. } => "members",
             Self::Typing { .. } => "typing",
             Self::History { .. } => "history",
+            Self::Sync { .. } => "sync",
+            Self::Received { .. } => "received",
+            Self::Read { .. } => "read",
             Self::Ping => "ping",
         }
     }

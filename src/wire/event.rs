@@ -13,7 +13,7 @@ pub struct Limits {
     pub websocket_message_size: u32,
 }
 
-/// A message as the log keeps it, for `history`.
+/// A message as the log keeps it, for `history` and `sync`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(missing_docs)]
 pub struct StoredMessage<'a> {
@@ -26,6 +26,25 @@ pub struct StoredMessage<'a> {
     pub seq: Seq,
     pub prev: Seq,
     pub time: Millis,
+}
+
+/// How one conversation stands, for `sync`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
+pub struct SyncedConversation<'a> {
+    pub conversation: &'a ConversationId,
+    /// The newest message's number, 0 if there is none.
+    pub head: Seq,
+    /// The lowest seq kept, 0 if there is none.
+    pub first: Seq,
+    /// Up to where the user has read, on any device.
+    pub read: Seq,
+    /// Others' messages behind that.
+    pub unread: u32,
+    /// In growing `seq`.
+    pub messages: &'a [StoredMessage<'a>],
+    /// Whether there are more that the device lacks.
+    pub more: bool,
 }
 
 /// The events of the protocol page; `id` repeats the command's.
@@ -91,6 +110,19 @@ pub enum Event<'a> {
         messages: &'a [StoredMessage<'a>],
         first: Seq,
         more: bool,
+    },
+    Sync {
+        id: Option<&'a str>,
+        conversations: &'a [SyncedConversation<'a>],
+        /// Asks for the next page; none: this was the last.
+        next: Option<&'a str>,
+    },
+    /// How far the other side has got; at least one of the two is given.
+    Receipt {
+        conversation: &'a ConversationId,
+        from: &'a UserName,
+        received: Option<Seq>,
+        read: Option<Seq>,
     },
     Typing {
         from: &'a UserName,

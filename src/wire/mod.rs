@@ -13,7 +13,7 @@ mod value;
 pub use crate::durability::Durability;
 pub use codes::{CloseCode, ErrorCode};
 pub use command::{Command, Credential, DecodeError, Expects, Request, Target};
-pub use event::{Event, Limits, StoredMessage};
+pub use event::{Event, Limits, StoredMessage, SyncedConversation};
 pub use payload::{Payload, PayloadKind};
 
 /// How one connection's messages are written, chosen by `Sec-WebSocket-Protocol`.

@@ -1,7 +1,8 @@
 //! What a message takes in the encoding in which it takes most, which is JSON. Knows what JSON escapes, no event.
 
 use super::{Payload, PayloadKind};
-use crate::limits::MESSAGE_ENVELOPE;
+use crate::ids::ConversationId;
+use crate::limits::{MESSAGE_ENVELOPE, SYNCED_ENVELOPE};
 
 /// What `text` takes in a JSON string (bytes), its quotes not counted.
 pub fn escaped(text: &[u8]) -> usize {
@@ -23,6 +24,11 @@ pub fn message_max(names: &[u8], id: &[u8], payload: Payload<'_>) -> usize {
     payload.encoded_max() + 2 * escaped(names) + escaped(id) + MESSAGE_ENVELOPE
 }
 
+/// A conversation in a `sync` answer takes at most this in any encoding beside its messages (bytes).
+pub fn synced_max(conversation: &ConversationId) -> usize {
+    escaped(conversation.as_str().as_bytes()) + SYNCED_ENVELOPE
+}
+
 impl Payload<'_> {
     /// What the content takes in the encoding in which it takes most (bytes): what a budget for any receiver must hold.
     pub fn encoded_max(&self) -> usize {
@@ -37,7 +43,7 @@ impl Payload<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{ConversationId, GroupName, Millis, Seq, UserName};
+    use crate::ids::{GroupName, Millis, Seq, UserName};
     use crate::wire::{Encoding, Event, StoredMessage, Target};
 
     fn written(encoding: Encoding, event: &Event<'_>) -> usize {

@@ -82,6 +82,8 @@ pub const IGNORED_MAX: u32 = 100;
 pub const RATED_USERS: usize = 1 << 20;
 /// What `history` and `members`, which read a page, count for in a user's rate (messages).
 pub const COST_OF_PAGE: u32 = 10;
+/// What `sync`, which may read many, counts for in a user's rate (messages).
+pub const COST_OF_SYNC: u32 = 20;
 /// What `joinGroup` and `leaveGroup`, which are told to others, count for in a user's rate (messages).
 pub const COST_OF_MEMBERSHIP: u32 = 5;
 
@@ -124,6 +126,16 @@ pub const MEMBERS_PAGE: usize = 500;
 pub const HISTORY_PAGE_MAX: u32 = 100;
 /// Messages in a `history` answer whose request names no limit (number).
 pub const HISTORY_PAGE: u32 = 20;
+/// Conversations in one `sync` answer (number).
+pub const SYNC_CONVERSATIONS: usize = 1000;
+/// A `sync` answer (bytes), where `client.queue_max_size` is not less.
+pub const SYNC_BYTES: usize = 512 * 1024;
+/// Messages of one conversation in a `sync` answer (number).
+pub const SYNC_MESSAGES: usize = 20;
+/// Unread messages of a conversation are counted up to here (number), and said to be so many beyond.
+pub const UNREAD_MAX: u32 = 1000;
+/// Members of the largest group in which receipts are given (number).
+pub const RECEIPT_MEMBERS_MAX: u32 = 50;
 /// Conversations that one `sync` may name cursors for (number); more is refused with 400.
 pub const SYNC_CURSORS_MAX: usize = 1000;
 /// The token of a `sync` answer that asks for the next page (bytes).
@@ -131,9 +143,9 @@ pub const SYNC_TOKEN_MAX: usize = 256;
 /// What a `sync` answer takes beside its conversations, its frame's header and [`FRAME_COST`] included (bytes, at most).
 pub const SYNC_ENVELOPE: usize = 1024;
 /// What a conversation in a `sync` answer takes beside its name and its messages (bytes, at most).
-pub const SYNCED_ENVELOPE: usize = 192;
+pub const SYNCED_ENVELOPE: usize = 160;
 /// What a stored message takes in any encoding beside its content, names and `id` (bytes, at most).
-pub const MESSAGE_ENVELOPE: usize = 256;
+pub const MESSAGE_ENVELOPE: usize = 192;
 /// What a `history` answer takes beside its messages, its frame's header and [`FRAME_COST`] included (bytes, at most).
 pub const HISTORY_ENVELOPE: usize = 1024;
 /// Commands that wait while their conversation is activated (number); more get 503.

@@ -6,7 +6,7 @@
 use longwire::ids::{ConversationId, GroupName, Millis, Seq, SessionId, ShardId, UserName};
 use longwire::wire::{
     Command, DecodeError, Durability, Encoding, ErrorCode, Event, Limits, Payload, PayloadKind, Request,
-    StoredMessage, Target,
+    StoredMessage, SyncedConversation, Target,
 };
 use serde_json::Value;
 use std::path::Path;
@@ -178,6 +178,42 @@ fn check_history(vector: &Value, said: &Value, id: Option<&str>) {
     check(vector, &event);
 }
 
+fn check_sync(vector: &Value, said: &Value, id: Option<&str>) {
+    let list = |said: &Value, field: &str| said[field].as_array().cloned().unwrap_or_default();
+    let conversations = list(said, "conversations");
+    let names: Vec<_> =
+        conversations.iter().map(|one| ConversationId::parse(text(one, "conversation")).unwrap()).collect();
+    let pages: Vec<_> = conversations.iter().map(|one| list(one, "messages")).collect();
+    let held: Vec<Vec<_>> = pages.iter().map(|page| page.iter().map(Held::new).collect()).collect();
+    let stored: Vec<Vec<_>> = held
+        .iter()
+        .zip(&pages)
+        .map(|(held, page)| held.iter().zip(page).map(|(held, said)| held.stored(said)).collect())
+        .collect();
+    let synced = |(n, one): (usize, &Value)| SyncedConversation {
+        conversation: &names[n],
+        head: Seq(number(one, "head")),
+        first: Seq(number(one, "first")),
+        read: Seq(number(one, "read")),
+        unread: number32(one, "unread"),
+        messages: &stored[n],
+        more: flag(one, "more"),
+    };
+    let synced: Vec<_> = conversations.iter().enumerate().map(synced).collect();
+    check(vector, &Event::Sync { id, conversations: &synced, next: said["next"].as_str() });
+}
+
+fn check_receipt(vector: &Value, said: &Value) {
+    let seq = |field| said.get(field).map(|_| Seq(number(said, field)));
+    let receipt = Event::Receipt {
+        conversation: &ConversationId::parse(text(said, "conversation")).unwrap(),
+        from: &user(said, "sender"),
+        received: seq("received"),
+        read: seq("read"),
+    };
+    check(vector, &receipt);
+}
+
 fn check_group(vector: &Value, kind: &str, said: &Value, id: Option<&str>) {
     let (group, members) = (&GroupName::new(text(said, "group")).unwrap(), number32(said, "members"));
     match kind {
@@ -231,6 +267,8 @@ fn an_event_is_written_as_it_stands_there() {
             "ack" => check_ack(&vector, said, id.unwrap()),
             "authenticated" => check_authenticated(&vector, said, id),
             "history" => check_history(&vector, said, id),
+            "sync" => check_sync(&vector, said, id),
+            "receipt" => check_receipt(&vector, said),
             "typing" => {
                 check(&vector, &Event::Typing { from: &user(said, "sender"), target: &target(said) });
             }

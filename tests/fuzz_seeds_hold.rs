@@ -193,7 +193,19 @@ fn each_command_has_a_seed_in_each_encoding() {
         let seeds = seeds(name);
         let decoded = |bytes| encoding.decode(bytes).ok().map(|request| request.command.name());
         let found: BTreeSet<_> = seeds.iter().filter_map(|(_, bytes)| decoded(bytes)).collect();
-        let all = ["auth", "history", "joinGroup", "leaveGroup", "members", "message", "ping", "typing"];
+        let all = [
+            "auth",
+            "history",
+            "joinGroup",
+            "leaveGroup",
+            "members",
+            "message",
+            "ping",
+            "read",
+            "received",
+            "sync",
+            "typing",
+        ];
         assert_eq!(found, BTreeSet::from(all), "{name}");
     }
 }

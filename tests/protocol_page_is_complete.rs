@@ -2,8 +2,9 @@
 
 use longwire::ids::NAME_MAX;
 use longwire::limits::{
-    COST_OF_MEMBERSHIP, COST_OF_PAGE, EARLY_MESSAGE_MAX, HISTORY_PAGE, HISTORY_PAGE_MAX, IGNORED_MAX,
-    JSON_DEPTH_MAX, MEMBERS_PAGE, REQUEST_HEAD_MAX,
+    COST_OF_MEMBERSHIP, COST_OF_PAGE, COST_OF_SYNC, EARLY_MESSAGE_MAX, HISTORY_PAGE, HISTORY_PAGE_MAX,
+    IGNORED_MAX, JSON_DEPTH_MAX, MEMBERS_PAGE, RECEIPT_MEMBERS_MAX, REQUEST_HEAD_MAX, SYNC_BYTES,
+    SYNC_CONVERSATIONS, SYNC_CURSORS_MAX, SYNC_MESSAGES, UNREAD_MAX,
 };
 use longwire::settings::{ROWS, row};
 use std::collections::{BTreeMap, BTreeSet};
@@ -196,8 +197,9 @@ fn every_setting_exists_and_has_the_default_that_is_told() {
 #[test]
 fn limits_that_are_no_settings_are_told() {
     let kib = |setting| -> Option<u32> { row(setting)?.default.strip_suffix("KiB")?.parse().ok() };
-    let [message, frame] =
-        ["message.size_limit", "websocket.message_size_limit"].map(|name| kib(name).expect("KiB"));
+    let message = kib("message.size_limit").expect("KiB");
+    let sync = SYNC_BYTES / 1024;
+    assert!(sync > 6 * message as usize + 2, "a page of `sync` is the largest message");
     let limits: Vec<String> = rows(section("## Limits")).map(|cells| cells[1].to_string()).collect();
     for limit in [
         format!("{JSON_DEPTH_MAX}"),
@@ -206,7 +208,12 @@ fn limits_that_are_no_settings_are_told() {
         format!("{MEMBERS_PAGE} names a page"),
         format!("{} KiB", EARLY_MESSAGE_MAX / 1024),
         format!("`client.head_size_limit`, {} KiB", REQUEST_HEAD_MAX / 1024),
-        format!("{} KiB in JSON, {frame} KiB in binary frames", 6 * message + 2),
+        format!("{sync} KiB"),
+        format!(
+            "{SYNC_CONVERSATIONS} conversations a page, {SYNC_MESSAGES} messages of each, {sync} KiB together"
+        ),
+        format!("{SYNC_CURSORS_MAX}"),
+        format!("{RECEIPT_MEMBERS_MAX}"),
     ] {
         assert!(limits.contains(&limit), "{limit} is not in {limits:?}");
     }
@@ -217,7 +224,14 @@ fn limits_that_are_no_settings_are_told() {
         format!("the default of {HISTORY_PAGE}"),
         format!("up to {MEMBERS_PAGE} `users`"),
         format!("`history` and `members` count as {COST_OF_PAGE} messages"),
+        format!("`sync` as {COST_OF_SYNC}"),
         format!("`leaveGroup` as {COST_OF_MEMBERSHIP}."),
+        format!("up to {SYNC_CONVERSATIONS} of the conversations"),
+        format!("Up to {SYNC_CURSORS_MAX} cursors"),
+        format!("behind that; {UNREAD_MAX} when it is more"),
+        format!("like live ones: {SYNC_MESSAGES}, or fewer"),
+        format!("no larger than {sync} KiB"),
+        format!("a group of up to {RECEIPT_MEMBERS_MAX}"),
         format!("after {IGNORED_MAX} that were refused in a row"),
     ];
     page.iter().for_each(|said| assert!(PAGE.contains(said), "the page does not say: {said}"));

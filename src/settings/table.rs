@@ -210,7 +210,7 @@ settings! {
     rate_connection_messages: u32 = "rate.connection_messages", "10000", from "0" to "1000000";
     /// Bytes of them, headers included, one connection may send a second. 0: any number.
     rate_connection_bytes: Bytes = "rate.connection_bytes", "64MiB", from "0B" to "64GiB";
-    /// Messages one user may send a second on all connections, `history` and `members` counting 10, joining and leaving 5; beyond it as above. 0: any number.
+    /// Messages one user may send a second on all connections, `history` and `members` counting 10, `sync` 20, joining and leaving 5; beyond it as above. 0: any number.
     rate_user_messages: u32 = "rate.user_messages", "20000", from "0" to "1000000";
     /// Bytes of content one user may send a second on all connections. 0: any number.
     rate_user_bytes: Bytes = "rate.user_bytes", "128MiB", from "0B" to "64GiB";

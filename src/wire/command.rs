@@ -64,13 +64,33 @@ pub enum Target {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[allow(missing_docs)]
 pub enum Command<'a> {
-    Auth { credential: Credential<'a>, device: Option<DeviceName> },
-    Message { target: Target, payload: Payload<'a> },
-    JoinGroup { group: GroupName },
-    LeaveGroup { group: GroupName },
-    Members { group: GroupName, after: Option<UserName> },
-    Typing { target: Target },
-    History { conversation: ConversationId, before: Option<Seq>, after: Option<Seq>, limit: Option<u32> },
+    Auth {
+        credential: Credential<'a>,
+        device: Option<DeviceName>,
+    },
+    Message {
+        target: Target,
+        payload: Payload<'a>,
+    },
+    JoinGroup {
+        group: GroupName,
+    },
+    LeaveGroup {
+        group: GroupName,
+    },
+    Members {
+        group: GroupName,
+        after: Option<UserName>,
+    },
+    Typing {
+        target: Target,
+    },
+    History {
+        conversation: ConversationId,
+        before: Option<Seq>,
+        after: Option<Seq>,
+        limit: Option<u32>,
+    },
     /// Everything a device has missed, in pages.
     Sync {
         /// The newest message held of each conversation; at most [`SYNC_CURSORS_MAX`], each once, in the order of their names.
@@ -83,9 +103,15 @@ pub enum Command<'a> {
         next: Option<Cow<'a, str>>,
     },
     /// A device has the messages up to `seq`.
-    Received { conversation: ConversationId, seq: Seq },
+    Received {
+        conversation: ConversationId,
+        seq: Seq,
+    },
     /// The user has seen the messages up to `seq`.
-    Read { conversation: ConversationId, seq: Seq },
+    Read {
+        conversation: ConversationId,
+        seq: Seq,
+    },
     Ping,
 }
 

@@ -2,6 +2,7 @@
 
 pub mod codes;
 pub mod command;
+mod cursors;
 pub mod event;
 pub mod json;
 pub mod payload;

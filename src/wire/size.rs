@@ -44,7 +44,8 @@ impl Payload<'_> {
 mod tests {
     use super::*;
     use crate::ids::{GroupName, Millis, Seq, UserName};
-    use crate::wire::{Encoding, Event, StoredMessage, Target};
+    use crate::limits::{FRAME_COST, SYNC_ENVELOPE, SYNC_TOKEN_MAX};
+    use crate::wire::{Encoding, Event, StoredMessage, SyncedConversation, Target};
 
     fn written(encoding: Encoding, event: &Event<'_>) -> usize {
         let mut out = Vec::new();
@@ -102,6 +103,33 @@ mod tests {
                     assert!(takes < most && most < takes + 2048, "{takes} of {most} in {encoding:?}");
                 }
             }
+        }
+    }
+    #[test]
+    fn the_envelopes_of_sync_hold_the_longest_names_and_numbers() {
+        let quotes = |byte: &str| UserName::new(&byte.repeat(64)).unwrap();
+        let conversation = ConversationId::private(&quotes("\""), &quotes("\\"));
+        let (most, id) = (Seq(u64::MAX), "\x01".repeat(64));
+        let (head, first, read, unread) = (most, most, most, u32::MAX);
+        let one = SyncedConversation {
+            conversation: &conversation,
+            head,
+            first,
+            read,
+            unread,
+            messages: &[],
+            more: false,
+        };
+        let token = "x".repeat(SYNC_TOKEN_MAX);
+        for encoding in Encoding::ALL {
+            let [empty, two, three] = [0, 2, 3].map(|n| {
+                let conversations = &[one; 3][..n];
+                written(encoding, &Event::Sync { id: Some(&id), conversations, next: Some(&token) })
+            });
+            // A WebSocket header takes 10 bytes, and the length of a nested message in binary 5 at most.
+            assert!(empty + 10 + FRAME_COST <= SYNC_ENVELOPE, "{empty} in {encoding:?}");
+            let takes = three - two;
+            assert!(takes + 5 <= synced_max(&conversation), "{takes} in {encoding:?}");
         }
     }
 }

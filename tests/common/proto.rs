@@ -18,6 +18,9 @@ pub mod ask {
     pub const TYPING: u8 = 6;
     pub const HISTORY: u8 = 7;
     pub const PING: u8 = 8;
+    pub const RECEIVED: u8 = 9;
+    pub const READ: u8 = 10;
+    pub const SYNC: u8 = 11;
 }
 
 /// The events' places in `ServerFrame`.
@@ -33,6 +36,8 @@ pub mod said {
     pub const HISTORY: u8 = 9;
     pub const TYPING: u8 = 10;
     pub const PONG: u8 = 11;
+    pub const SYNC: u8 = 16;
+    pub const RECEIPT: u8 = 17;
 }
 
 /// The place of `id` in both frames.

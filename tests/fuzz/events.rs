@@ -2,7 +2,8 @@
 
 use crate::schema::{
     Ack, Authenticated, Durability, Error, Expiring, GroupEvent, History, Joined, Left, Members, Message,
-    Pong, Resync, ServerFrame, Typing, group_event::Kind, message, server_frame::Event, typing,
+    Pong, Receipt, Resync, ServerFrame, Sync, SyncedConversation, Typing, group_event::Kind, message,
+    server_frame::Event, typing,
 };
 use data_encoding::BASE64;
 use serde_json::{Value, json};
@@ -47,6 +48,21 @@ pub fn json(frame: &ServerFrame) -> Value {
                 "type": "history", "conversation": conversation, "messages": messages, "first": first, "more": more,
             })
         }
+        Event::Sync(Sync { conversations, next }) => {
+            let conversations: Vec<Value> = conversations.iter().map(synced).collect();
+            let mut value = json!({"type": "sync", "conversations": conversations});
+            given(&mut value, "next", next);
+            value
+        }
+        Event::Receipt(Receipt { conversation, sender, received, read }) => {
+            let mut value = json!({"type": "receipt", "conversation": conversation, "from": sender});
+            for (key, seq) in [("received", *received), ("read", *read)] {
+                if seq > 0 {
+                    value[key] = json!(seq);
+                }
+            }
+            value
+        }
         Event::Typing(Typing { sender, target }) => {
             let mut value = json!({"type": "typing", "from": sender});
             match target.as_ref().expect("a target") {
@@ -89,6 +105,15 @@ fn stored(message: &Message) -> Value {
     given(&mut value, "id", id);
     place(&mut value, kept, (conversation, *seq, *prev));
     value
+}
+
+fn synced(one: &SyncedConversation) -> Value {
+    let SyncedConversation { conversation, head, first, read, unread, messages, more } = one;
+    let messages: Vec<Value> = messages.iter().map(stored).collect();
+    json!({
+        "conversation": conversation, "head": head, "first": first, "read": read, "unread": unread,
+        "messages": messages, "more": more,
+    })
 }
 
 /// Where a message is. One to everyone is nowhere.

@@ -1,8 +1,9 @@
 //! Commands as a client writes them: as a binary frame, and as JSON. Knows the server's types only to start from them.
 
 use crate::schema::{
-    self, Auth, ClientFrame, Everyone, JoinGroup, LeaveGroup, ListMembers, Ping, ReadHistory, SendMessage,
-    SendTyping, auth::Credential, client_frame::Command as Asked, send_message, send_typing,
+    self, Auth, ClientFrame, Cursor, Everyone, JoinGroup, LeaveGroup, ListMembers, MarkRead, MarkReceived,
+    Ping, ReadHistory, RequestSync, SendMessage, SendTyping, auth::Credential,
+    client_frame::Command as Asked, send_message, send_typing,
 };
 use longwire::wire::{self, Command, PayloadKind, Request, Target};
 use serde_json::value::RawValue;
@@ -55,6 +56,19 @@ pub fn frame(request: &Request<'_>) -> ClientFrame {
             after: after.map(|seq| seq.0),
             limit: limit.unwrap_or_default(),
         }),
+        Command::Sync { cursors, next } => Asked::Sync(RequestSync {
+            cursors: cursors
+                .iter()
+                .map(|(name, seq)| Cursor { conversation: name.as_str().to_owned(), seq: seq.0 })
+                .collect(),
+            next: next.as_deref().unwrap_or_default().to_owned(),
+        }),
+        Command::Received { conversation, seq } => {
+            Asked::Received(MarkReceived { conversation: conversation.as_str().to_owned(), seq: seq.0 })
+        }
+        Command::Read { conversation, seq } => {
+            Asked::Read(MarkRead { conversation: conversation.as_str().to_owned(), seq: seq.0 })
+        }
         Command::Ping => Asked::Ping(Ping {}),
     };
     ClientFrame { id, command: Some(command) }
@@ -71,6 +85,9 @@ pub fn name(command: &Asked) -> &'static str {
         Asked::Typing(_) => "typing",
         Asked::History(_) => "history",
         Asked::Ping(_) => "ping",
+        Asked::Received(_) => "received",
+        Asked::Read(_) => "read",
+        Asked::Sync(_) => "sync",
     }
 }
 
@@ -126,9 +143,23 @@ pub fn json(frame: &ClientFrame) -> Option<String> {
                 object.raw("limit", &limit.to_string());
             }
         }
+        Asked::Received(MarkReceived { conversation, seq }) | Asked::Read(MarkRead { conversation, seq }) => {
+            object.given("conversation", conversation);
+            if *seq > 0 {
+                object.raw("seq", &seq.to_string());
+            }
+        }
+        Asked::Sync(RequestSync { cursors, next }) => {
+            if !cursors.is_empty() {
+                let mut held = Object::default();
+                cursors.iter().for_each(|one| held.raw(&one.conversation, &one.seq.to_string()));
+                object.raw("cursors", &held.written());
+            }
+            object.given("next", next);
+        }
         Asked::Ping(Ping {}) => {}
     }
-    Some(format!("{{{}}}", object.fields.join(",")))
+    Some(object.written())
 }
 
 /// A JSON object that is being written.
@@ -139,7 +170,12 @@ struct Object {
 
 impl Object {
     fn raw(&mut self, key: &str, value: &str) {
-        self.fields.push(format!("\"{key}\":{value}"));
+        let key = serde_json::to_string(key).expect("a string");
+        self.fields.push(format!("{key}:{value}"));
+    }
+
+    fn written(&self) -> String {
+        format!("{{{}}}", self.fields.join(","))
     }
 
     fn text(&mut self, key: &str, value: &str) {

@@ -24,7 +24,7 @@ pub fn proto_command(data: &[u8]) {
     let in_json = json.as_ref().map(|json| Encoding::Json.decode(json.as_bytes()));
     match ours {
         Ok(request) => {
-            assert_eq!(frames::frame(&request), trimmed(frame));
+            assert_eq!(frames::frame(&request), understood(frame));
             assert!(in_json.is_none_or(|read| read == Ok(request)), "{json:?}");
         }
         Err(DecodeError::Malformed) => panic!("prost reads {frame:?}"),
@@ -43,13 +43,17 @@ fn names_what_it_refuses(refusal: &DecodeError, frame: &ClientFrame) {
     assert_eq!(id.as_deref(), fits.then_some(&*frame.id));
 }
 
-/// The frame with its JSON content as receivers get it: without the white space around the value.
-fn trimmed(mut frame: ClientFrame) -> ClientFrame {
+/// The frame as it is understood: JSON content without the white space around the value, what a device holds in the order of
+/// its names.
+fn understood(mut frame: ClientFrame) -> ClientFrame {
     if let Some(Command::Message(message)) = &mut frame.command
         && let Some(Content::Json(text)) = &mut message.content
         && let Ok(value) = serde_json::from_str::<&RawValue>(text)
     {
         *text = value.get().to_owned();
+    }
+    if let Some(Command::Sync(sync)) = &mut frame.command {
+        sync.cursors.sort_by(|a, b| a.conversation.cmp(&b.conversation));
     }
     frame
 }

@@ -26,6 +26,7 @@ export function toFrame({ type, id, message, kind = 'json', ...fields }) {
     fields[kind] = send[kind](message);
     if (!('to' in fields || 'group' in fields)) fields.everyone = {};
   }
+  if (fields.cursors) fields.cursors = Object.entries(fields.cursors).map(([conversation, seq]) => ({ conversation, seq }));
   return ClientFrame.encode(ClientFrame.fromObject({ [type]: fields, id })).finish();
 }
 
@@ -39,6 +40,11 @@ export function fromFrame(data) {
 const same = (event) => event;
 // DURABILITY_MEMORY is "memory"; a number that the schema does not have stays one.
 const word = (value) => (typeof value === 'string' ? value.split('_').at(-1).toLowerCase() : value);
+
+const pageOf = ({ messages, ...rest }) => ({
+  ...rest,
+  messages: messages.map((one) => ({ type: 'message', ...translate.message(one) })),
+});
 
 const translate = {
   message({ sender, target, everyone, content, id, conversation, seq, prev, time, ...rest }) {
@@ -60,9 +66,13 @@ const translate = {
     ...(duplicate && { duplicate }),
   }),
   groupEvent: ({ event, ...rest }) => ({ ...rest, event: word(event) }),
-  history: ({ messages, ...rest }) => ({
-    ...rest,
-    messages: messages.map((one) => ({ type: 'message', ...translate.message(one) })),
+  history: (page) => pageOf(page),
+  sync: ({ conversations, next }) => ({ conversations: conversations.map(pageOf), ...(next && { next }) }),
+  receipt: ({ conversation, sender, received, read }) => ({
+    conversation,
+    from: sender,
+    ...(received && { received }),
+    ...(read && { read }),
   }),
   typing: ({ sender, target, ...to }) => ({ from: sender, ...to }),
   expiring: ({ left }) => ({ in: left }),

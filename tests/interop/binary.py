@@ -31,7 +31,7 @@ ClientFrame, ServerFrame = _classes["longwire.v1.ClientFrame"], _classes["longwi
 # Fields that are called otherwise in JSON, where they are words of some language; `sender` is `from` everywhere.
 RENAMED = {"sender": "from", "Expiring.left": "in", "Error.command": "for"}
 # Fields that JSON leaves out when there is nothing to say; others are said even when they are 0.
-LEFT_OUT = {"Message.id", "Ack.duplicate", "Error.command", "Error.retry_after"}
+LEFT_OUT = {"Message.id", "Ack.duplicate", "Sync.next", "Receipt.received", "Receipt.read", "Error.command", "Error.retry_after"}
 # Fields of what has a place in a conversation: what goes to everyone has none.
 PLACE = {"conversation", "seq", "prev"}
 
@@ -51,6 +51,8 @@ def to_frame(command):
             inner.everyone.SetInParent()
     if {"to", "group"} <= command.keys() or {"token", "username"} <= command.keys():
         raise ValueError("one of them only")
+    for conversation, seq in command.pop("cursors", {}).items():
+        inner.cursors.add(conversation=conversation, seq=seq)
     for name, value in command.items():
         setattr(inner, name, value)
     return frame.SerializeToString()
@@ -85,7 +87,8 @@ def shown(message):
             known = field.enum_type.values_by_number.get(value)
             value = known.name.split("_")[-1].lower() if known else value
         elif field.message_type and field.is_repeated:
-            value = [{"type": "message"} | shown(one) for one in value]
+            named = {"type": "message"} if field.message_type.name == "Message" else {}
+            value = [named | shown(one) for one in value]
         elif field.message_type:
             value = shown(value)
         elif field.is_repeated:

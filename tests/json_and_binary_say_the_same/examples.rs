@@ -3,11 +3,12 @@
 use longwire::ids::{ConversationId, DeviceName, GroupName, Millis, Seq, SessionId, ShardId, UserName};
 use longwire::wire::{
     Command, Credential, Durability, ErrorCode, Event, Limits, Payload, PayloadKind, Request, StoredMessage,
-    Target,
+    SyncedConversation, Target,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// What commands and events are made of.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub(crate) struct Parts {
     users: Vec<UserName>,
     /// Below 2^53.
     numbers: [u64; 3],
+    /// 1 to 256 bytes.
+    token: String,
     small: [u32; 2],
     flag: bool,
 }
@@ -60,6 +63,7 @@ impl Parts {
             bytes: vec![0, 0xff],
             users: vec![user("alice"), user("bob")],
             numbers: [7, 4096, 1_700_000_000_000],
+            token: "dTphbGljZTpib2I".into(),
             small: [3, 20],
             flag: true,
         }
@@ -115,7 +119,7 @@ impl Parts {
             ],
             Command::History { .. } => [
                 Command::History {
-                    conversation: private,
+                    conversation: private.clone(),
                     before: Some(before),
                     after: Some(after),
                     limit: Some(self.small[1].max(1)),
@@ -127,6 +131,13 @@ impl Parts {
                     limit: None,
                 },
             ],
+            Command::Sync { .. } => [
+                Command::Sync { cursors: Vec::new(), next: None },
+                Command::Sync { cursors: self.cursors(), next: None },
+                Command::Sync { cursors: self.cursors(), next: Some(self.token.as_str().into()) },
+            ],
+            Command::Received { .. } => [Command::Received { conversation: private.clone(), seq: at_least_1(before) }],
+            Command::Read { .. } => [Command::Read { conversation: private, seq: at_least_1(after) }],
             Command::Ping => [Command::Ping],
         );
         let mut requests = Vec::new();
@@ -135,6 +146,13 @@ impl Parts {
             requests.push(Request { id: Some(self.id.as_str().into()), command });
         }
         requests
+    }
+
+    /// What a device holds of each conversation that there is a name for.
+    fn cursors(&self) -> Vec<(ConversationId, Seq)> {
+        let private = self.users.iter().map(|user| ConversationId::private(&self.user, user));
+        let all: BTreeSet<_> = private.chain([ConversationId::group(&self.group)]).collect();
+        all.into_iter().zip(self.numbers.into_iter().cycle()).map(|(name, seq)| (name, Seq(seq))).collect()
     }
 
     /// Calls `check` with each event, with what may be left out given and not.
@@ -160,6 +178,7 @@ impl Parts {
         }
         for id in [None, Some(&*self.id)] {
             self.answers(id, &conversations[0], &messages).iter().for_each(&check);
+            self.synced(id, &conversations, &messages, &check);
         }
         for target in &targets[..2] {
             check(&Event::Typing { from: &self.user, target });
@@ -176,6 +195,25 @@ impl Parts {
         let [prev, seq, time] = self.numbers;
         let (seq, prev, time) = (Seq(seq), Seq(prev), Millis(time));
         StoredMessage { from: &self.user, target, payload, id, conversation, seq, prev, time }
+    }
+
+    /// Calls `check` with what `sync` may be answered.
+    fn synced(
+        &self,
+        id: Option<&str>,
+        conversations: &[ConversationId; 2],
+        messages: &[StoredMessage<'_>],
+        check: impl Fn(&Event<'_>),
+    ) {
+        let [head, first, read] = self.numbers.map(Seq);
+        let (unread, more) = (self.small[0], self.flag);
+        let full =
+            SyncedConversation { conversation: &conversations[0], head, first, read, unread, messages, more };
+        let empty = SyncedConversation { conversation: &conversations[1], messages: &[], ..full };
+        for conversations in [&[][..], &[full], &[empty, full, empty]] {
+            check(&Event::Sync { id, conversations, next: None });
+            check(&Event::Sync { id, conversations, next: Some(&self.token) });
+        }
     }
 
     /// One of each event; some of them answer a command that had this `id`.
@@ -218,6 +256,17 @@ impl Parts {
                 Event::History { id, conversation, messages, first, more },
                 Event::History { id, conversation, messages: &[], first, more },
             ],
+            Event::Sync { .. } => [Event::Sync { id, conversations: &[], next: None }],
+            Event::Receipt { .. } => [
+                Event::Receipt { conversation, from: user, received: Some(at_least_1(seq)), read: None },
+                Event::Receipt { conversation, from: user, received: None, read: Some(at_least_1(prev)) },
+                Event::Receipt {
+                    conversation,
+                    from: user,
+                    received: Some(at_least_1(seq)),
+                    read: Some(at_least_1(prev)),
+                },
+            ],
             Event::Typing { .. } => [Event::Typing { from: user, target: messages[0].target }],
             Event::Pong { .. } => [Event::Pong { id, time }],
             Event::Resync => [Event::Resync],
@@ -231,6 +280,11 @@ impl Parts {
             }],
         )
     }
+}
+
+/// A message's number; 0 is none's.
+fn at_least_1(seq: Seq) -> Seq {
+    seq.max(Seq(1))
 }
 
 fn name() -> impl Strategy<Value = String> {
@@ -282,13 +336,14 @@ pub(crate) fn parts() -> impl Strategy<Value = Parts> {
     let names = (user(), user(), name(), name(), vec(user(), 0..5));
     let id = any::<String>().prop_filter("1 to 64 bytes", |id| (1..=64).contains(&id.len()));
     let contents = (json(), text(), vec(any::<u8>(), 0..300));
-    let numbers = ([number(), number(), number()], any::<[u32; 2]>(), any::<bool>());
+    let token = any::<String>().prop_filter("1 to 256 bytes", |token| (1..=256).contains(&token.len()));
+    let numbers = ([number(), number(), number()], any::<[u32; 2]>(), any::<bool>(), token);
     (names, id, contents, numbers).prop_map(|(names, id, contents, numbers)| {
         let (user, other, group, device, users) = names;
         let group = GroupName::new(&group).expect("a name");
         let device = DeviceName::new(&device).expect("a name");
         let (json, text, bytes) = contents;
-        let (numbers, small, flag) = numbers;
-        Parts { user, other, group, device, id, json, text, bytes, users, numbers, small, flag }
+        let (numbers, small, flag, token) = numbers;
+        Parts { user, other, group, device, id, json, text, bytes, users, numbers, token, small, flag }
     })
 }

@@ -2,11 +2,12 @@
 
 use crate::ids::{ConversationId, DeviceName, GroupName, NAME_MAX, Seq, UserName};
 use crate::wire::reasons::{
-    BAD_AFTER, BAD_BEFORE, BAD_CONVERSATION, BAD_DEVICE, BAD_GROUP, BAD_ID, BAD_MEMBER, BAD_TO, BAD_USERNAME,
-    INTEGER_END, NO_CONVERSATION, NO_CREDENTIAL, NO_GROUP, NO_TARGET, Reason,
+    BAD_AFTER, BAD_BEFORE, BAD_CONVERSATION, BAD_CURSORS, BAD_DEVICE, BAD_GROUP, BAD_ID, BAD_MEMBER,
+    BAD_NEXT, BAD_SEQ, BAD_TO, BAD_USERNAME, INTEGER_END, NO_CONVERSATION, NO_CREDENTIAL, NO_GROUP, NO_SEQ,
+    NO_TARGET, Reason,
 };
-use crate::wire::value;
 use crate::wire::{Command, Credential, DecodeError, ErrorCode, Payload, PayloadKind, Request, Target};
+use crate::wire::{cursors::Cursors, cursors::check_token, value};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -38,6 +39,9 @@ enum Key {
     Before,
     After,
     Limit,
+    Seq,
+    Cursors,
+    Next,
     Unknown,
 }
 
@@ -65,6 +69,9 @@ impl<'de> Deserialize<'de> for Key {
                     "before" => Key::Before,
                     "after" => Key::After,
                     "limit" => Key::Limit,
+                    "seq" => Key::Seq,
+                    "cursors" => Key::Cursors,
+                    "next" => Key::Next,
                     _ => Key::Unknown,
                 })
             }
@@ -138,6 +145,9 @@ fn request<'a>(fields: &Fields<'a>) -> Result<Request<'a>, Reason> {
             target => Command::Typing { target },
         },
         "history" => fields.history()?,
+        "sync" => fields.sync()?,
+        "received" => Command::Received { conversation: fields.conversation()?, seq: fields.seq()? },
+        "read" => Command::Read { conversation: fields.conversation()?, seq: fields.seq()? },
         "ping" => Command::Ping,
         _ => return Err(UNKNOWN_TYPE),
     };
@@ -201,14 +211,34 @@ impl<'a> Fields<'a> {
         Ok(Command::Auth { credential, device })
     }
 
+    fn conversation(&self) -> Result<ConversationId, Reason> {
+        let name = self.text(Key::Conversation, BAD_CONVERSATION)?.ok_or(NO_CONVERSATION)?;
+        ConversationId::parse(&name).map_err(|_| BAD_CONVERSATION)
+    }
+
+    fn seq(&self) -> Result<Seq, Reason> {
+        let seq = self.integer(Key::Seq, BAD_SEQ)?.ok_or(NO_SEQ)?;
+        if seq == 0 { Err(BAD_SEQ) } else { Ok(Seq(seq)) }
+    }
+
+    fn sync(&self) -> Result<Command<'a>, Reason> {
+        let cursors = match self.get(Key::Cursors) {
+            Some(raw) => serde_json::from_str::<Cursors>(raw).map_err(|_| BAD_CURSORS)?.sorted()?,
+            None => Vec::new(),
+        };
+        let next = self.text(Key::Next, BAD_NEXT)?;
+        next.as_deref().map_or(Ok(()), check_token)?;
+        Ok(Command::Sync { cursors, next })
+    }
+
     fn history(&self) -> Result<Command<'a>, Reason> {
-        let conversation = self.text(Key::Conversation, BAD_CONVERSATION)?.ok_or(NO_CONVERSATION)?;
+        let conversation = self.conversation()?;
         let limit = self.integer(Key::Limit, BAD_LIMIT)?;
         if limit == Some(0) {
             return Err(BAD_LIMIT);
         }
         Ok(Command::History {
-            conversation: ConversationId::parse(&conversation).map_err(|_| BAD_CONVERSATION)?,
+            conversation,
             before: self.integer(Key::Before, BAD_BEFORE)?.map(Seq),
             after: self.integer(Key::After, BAD_AFTER)?.map(Seq),
             limit: limit.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)),
@@ -248,7 +278,7 @@ fn text(raw: &str) -> Option<Cow<'_, str>> {
 }
 
 /// The integer below 2^53 whose well-formed JSON text is `raw`.
-fn integer(raw: &str) -> Option<u64> {
+pub(super) fn integer(raw: &str) -> Option<u64> {
     raw.parse().ok().filter(|n| *n < INTEGER_END)
 }
 

@@ -1,7 +1,9 @@
 //! Writes one event as JSON, in a single pass straight into the buffer. Knows the shapes of events, no rules.
 
 use crate::ids::{ConversationId, GroupName, Millis, Seq, UserName};
-use crate::wire::{ErrorCode, Event, Limits, Payload, PayloadKind, StoredMessage, Target};
+use crate::wire::{
+    ErrorCode, Event, Limits, Payload, PayloadKind, StoredMessage, SyncedConversation, Target,
+};
 use data_encoding::BASE64;
 use std::io::Write;
 
@@ -74,6 +76,10 @@ impl Writer<'_> {
                 self.messages(messages);
                 self.number(r#","first":"#, first.0);
                 self.flag(r#","more":"#, more);
+            }
+            Event::Sync { id, conversations, next } => self.sync(id, conversations, next),
+            Event::Receipt { conversation, from, received, read } => {
+                self.receipt(conversation, from, received, read);
             }
             Event::Typing { from, target } => {
                 self.text(r#"{"type":"typing","from":"#, from.as_str());
@@ -153,6 +159,43 @@ impl Writer<'_> {
             self.raw("}");
         }
         self.raw("]");
+    }
+
+    fn sync(&mut self, id: Option<&str>, conversations: &[SyncedConversation<'_>], next: Option<&str>) {
+        self.answer("sync", id);
+        self.raw(r#","conversations":["#);
+        for (place, one) in conversations.iter().enumerate() {
+            self.raw(if place == 0 { "{" } else { ",{" });
+            self.text(r#""conversation":"#, one.conversation.as_str());
+            self.number(r#","head":"#, one.head.0);
+            self.number(r#","first":"#, one.first.0);
+            self.number(r#","read":"#, one.read.0);
+            self.number(r#","unread":"#, one.unread);
+            self.messages(one.messages);
+            self.flag(r#","more":"#, one.more);
+            self.raw("}");
+        }
+        self.raw("]");
+        if let Some(next) = next {
+            self.text(r#","next":"#, next);
+        }
+    }
+
+    fn receipt(
+        &mut self,
+        conversation: &ConversationId,
+        from: &UserName,
+        received: Option<Seq>,
+        read: Option<Seq>,
+    ) {
+        self.answer("receipt", None);
+        self.text(r#","conversation":"#, conversation.as_str());
+        self.text(r#","from":"#, from.as_str());
+        for (key, seq) in [(r#","received":"#, received), (r#","read":"#, read)] {
+            if let Some(seq) = seq {
+                self.number(key, seq.0);
+            }
+        }
     }
 
     fn target(&mut self, target: &Target) {

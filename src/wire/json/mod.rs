@@ -1,5 +1,6 @@
 //! JSON, one object a message. Knows the shapes of the wire, no rules.
 
+mod cursors;
 mod decode;
 mod encode;
 #[cfg(test)]

@@ -4,11 +4,12 @@ use super::envelope::{Asked, Envelope};
 use super::schema::{self, auth::CredentialView as Shown, send_message, send_typing};
 use crate::ids::{ConversationId, DeviceName, GroupName, NAME_MAX, Seq, UserName};
 use crate::wire::reasons::{
-    BAD_AFTER, BAD_BEFORE, BAD_CONVERSATION, BAD_DEVICE, BAD_GROUP, BAD_ID, BAD_MEMBER, BAD_TO, BAD_USERNAME,
-    INTEGER_END, NO_CONVERSATION, NO_CREDENTIAL, NO_GROUP, NO_TARGET, Reason,
+    BAD_AFTER, BAD_BEFORE, BAD_CONVERSATION, BAD_DEVICE, BAD_GROUP, BAD_ID, BAD_MEMBER, BAD_SEQ, BAD_TO,
+    BAD_USERNAME, INTEGER_END, NO_CONVERSATION, NO_CREDENTIAL, NO_GROUP, NO_SEQ, NO_TARGET, Reason,
 };
 use crate::wire::{
-    Command, Credential, DecodeError, ErrorCode, Payload, PayloadKind, Request, Target, value,
+    Command, Credential, DecodeError, ErrorCode, Payload, PayloadKind, Request, Target, cursors::Cursors,
+    cursors::check_token, value,
 };
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -44,6 +45,13 @@ fn request<'a>(frame: &Envelope<'a>) -> Result<Request<'a>, Reason> {
         Asked::Typing(asked) => Command::Typing { target: listener(asked)? },
         Asked::History(asked) => history(asked)?,
         Asked::Ping(_) => Command::Ping,
+        Asked::Received(asked) => {
+            Command::Received { conversation: conversation(asked.conversation)?, seq: seq(asked.seq)? }
+        }
+        Asked::Read(asked) => {
+            Command::Read { conversation: conversation(asked.conversation)?, seq: seq(asked.seq)? }
+        }
+        Asked::Sync(asked) => sync(asked)?,
     };
     Ok(Request { id: given(frame.id).map(Cow::Borrowed), command })
 }
@@ -105,16 +113,37 @@ fn json(text: &str) -> Result<&str, Reason> {
     Ok(raw.get())
 }
 
+fn conversation(name: &str) -> Result<ConversationId, Reason> {
+    ConversationId::parse(given(name).ok_or(NO_CONVERSATION)?).map_err(|_| BAD_CONVERSATION)
+}
+
+fn seq(seq: u64) -> Result<Seq, Reason> {
+    match seq {
+        0 => Err(NO_SEQ),
+        INTEGER_END.. => Err(BAD_SEQ),
+        seq => Ok(Seq(seq)),
+    }
+}
+
+fn sync<'a>(asked: &schema::RequestSyncView<'a>) -> Result<Command<'a>, Reason> {
+    let mut held = Cursors::default();
+    for cursor in &asked.cursors {
+        held.add(ConversationId::parse(cursor.conversation).ok(), Some(cursor.seq));
+    }
+    let (cursors, next) = (held.sorted()?, given(asked.next));
+    next.map_or(Ok(()), check_token)?;
+    Ok(Command::Sync { cursors, next: next.map(Cow::Borrowed) })
+}
+
 fn history<'a>(asked: &schema::ReadHistoryView<'a>) -> Result<Command<'a>, Reason> {
-    let seq = |seq: Option<u64>, reason| match seq {
+    let bound = |seq: Option<u64>, reason| match seq {
         Some(INTEGER_END..) => Err(reason),
         seq => Ok(seq.map(Seq)),
     };
-    let conversation = given(asked.conversation).ok_or(NO_CONVERSATION)?;
     Ok(Command::History {
-        conversation: ConversationId::parse(conversation).map_err(|_| BAD_CONVERSATION)?,
-        before: seq(asked.before, BAD_BEFORE)?,
-        after: seq(asked.after, BAD_AFTER)?,
+        conversation: conversation(asked.conversation)?,
+        before: bound(asked.before, BAD_BEFORE)?,
+        after: bound(asked.after, BAD_AFTER)?,
         limit: Some(asked.limit).filter(|limit| *limit > 0),
     })
 }

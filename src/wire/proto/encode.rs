@@ -3,10 +3,11 @@
 use super::envelope::write;
 use super::schema::{
     self, AckView, AuthenticatedView, ErrorView, EveryoneView, GroupEventView, HistoryView, JoinedView,
-    LeftView, MembersView, MessageView, PongView, ResyncView, TypingView, group_event, message, typing,
+    LeftView, MembersView, MessageView, PongView, ReceiptView, ResyncView, SyncView, SyncedConversationView,
+    TypingView, group_event, message, typing,
 };
-use crate::ids::{Millis, UserName};
-use crate::wire::{Durability, Event, Payload, PayloadKind, StoredMessage, Target};
+use crate::ids::{Millis, Seq, UserName};
+use crate::wire::{Durability, Event, Payload, PayloadKind, StoredMessage, SyncedConversation, Target};
 
 /// Appends one event to `out`.
 pub fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
@@ -47,6 +48,15 @@ pub fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
             let (conversation, messages) = (conversation.as_str(), messages.iter().map(stored).collect());
             write(id, &HistoryView { conversation, messages, first: first.0, more }, out);
         }
+        Event::Sync { id, conversations, next } => {
+            let conversations = conversations.iter().map(synced).collect();
+            write(id, &SyncView { conversations, next: next.unwrap_or_default() }, out);
+        }
+        Event::Receipt { conversation, from, received, read } => {
+            let [received, read] = [received, read].map(|seq| seq.map_or(0, |Seq(seq)| seq));
+            let (conversation, sender) = (conversation.as_str(), from.as_str());
+            write(None, &ReceiptView { conversation, sender, received, read }, out);
+        }
         Event::Joined { id, group, members, seq } => {
             write(id, &JoinedView { group: group.as_str(), members, seq: seq.0 }, out);
         }
@@ -77,6 +87,18 @@ fn stored<'a>(message: &StoredMessage<'a>) -> MessageView<'a> {
         seq: message.seq.0,
         prev: message.prev.0,
         time: message.time.0,
+    }
+}
+
+fn synced<'a>(one: &SyncedConversation<'a>) -> SyncedConversationView<'a> {
+    SyncedConversationView {
+        conversation: one.conversation.as_str(),
+        head: one.head.0,
+        first: one.first.0,
+        read: one.read.0,
+        unread: one.unread,
+        messages: one.messages.iter().map(stored).collect(),
+        more: one.more,
     }
 }
 

@@ -57,6 +57,9 @@ commands! {
     6 Typing SendTypingView "typing"
     7 History ReadHistoryView "history"
     8 Ping PingView "ping"
+    9 Received MarkReceivedView "received"
+    10 Read MarkReadView "read"
+    11 Sync RequestSyncView "sync"
 }
 
 /// Reads a message that stands in another: one level of nesting is spent.
@@ -119,6 +122,7 @@ macro_rules! said {
 said! {
     1 MessageView 2 AckView 3 ErrorView 4 AuthenticatedView 5 JoinedView 6 LeftView 7 GroupEventView
     8 MembersView 9 HistoryView 10 TypingView 11 PongView 12 ResyncView 13 ExpiringView
+    16 SyncView 17 ReceiptView
 }
 
 /// Appends a `ServerFrame`.

@@ -1,6 +1,8 @@
 //! Every command read, every refusal worded.
 
 use super::*;
+use crate::limits::SYNC_CURSORS_MAX;
+use crate::wire::reasons::{CURSOR_TWICE, MANY_CURSORS};
 
 fn user(name: &str) -> UserName {
     UserName::new(name).unwrap()
@@ -161,6 +163,67 @@ fn history() {
 }
 
 #[test]
+fn received_and_read() {
+    let conversation = ConversationId::parse("g:room").unwrap();
+    assert_eq!(
+        command(r#"{"type":"received","conversation":"g:room","seq":9007199254740991}"#),
+        Command::Received { conversation: conversation.clone(), seq: Seq(INTEGER_END - 1) }
+    );
+    assert_eq!(
+        command(r#"{"type":"read","conversation":"g:room","seq":1}"#),
+        Command::Read { conversation, seq: Seq(1) }
+    );
+    for name in ["received", "read"] {
+        refused(&format!(r#"{{"type":"{name}","seq":1}}"#), NO_CONVERSATION);
+        refused(&format!(r#"{{"type":"{name}","conversation":"g:","seq":1}}"#), BAD_CONVERSATION);
+        refused(&format!(r#"{{"type":"{name}","conversation":"g:room"}}"#), NO_SEQ);
+        for bad in ["0", "9007199254740992", "-1", "1.0", "\"1\"", "null"] {
+            refused(&format!(r#"{{"type":"{name}","conversation":"g:room","seq":{bad}}}"#), BAD_SEQ);
+        }
+    }
+}
+
+#[test]
+fn sync() {
+    let bare = Command::Sync { cursors: Vec::new(), next: None };
+    assert_eq!(command(r#"{"type":"sync"}"#), bare);
+    assert_eq!(command(r#"{"type":"sync","cursors":{}}"#), bare);
+    let held = |name, seq| (ConversationId::parse(name).unwrap(), Seq(seq));
+    assert_eq!(
+        command(
+            r#"{"type":"sync","cursors":{"u:a:b":9007199254740991,"g:\u0072oom":0, "g:a" : 7},"next":"n"}"#
+        ),
+        Command::Sync {
+            cursors: vec![held("g:a", 7), held("g:room", 0), held("u:a:b", INTEGER_END - 1)],
+            next: Some(Cow::Borrowed("n")),
+        }
+    );
+    for bad in ["null", "[]", "\"g:a\"", "1", r#"{"g:":1}"#, r#"{"":1}"#, r#"{"a":1}"#, r#"{"\ud800":1}"#] {
+        refused(&format!(r#"{{"type":"sync","cursors":{bad}}}"#), BAD_CURSORS);
+    }
+    for bad in ["9007199254740992", "-1", "1.0", "\"1\"", "null", "[[]]"] {
+        refused(&format!(r#"{{"type":"sync","cursors":{{"g:a":1,"g:b":{bad}}}}}"#), BAD_CURSORS);
+    }
+    refused(r#"{"type":"sync","cursors":{"g:a":1,"g:b":2,"g:\u0061":1}}"#, CURSOR_TWICE);
+    for bad in ["\"\"", "1", "null", &format!("\"{}\"", "é".repeat(129))] {
+        refused(&format!(r#"{{"type":"sync","next":{bad}}}"#), BAD_NEXT);
+    }
+}
+
+#[test]
+fn so_many_cursors_and_no_more() {
+    let with = |cursors: usize| {
+        let held: Vec<_> = (0..cursors).rev().map(|n| format!("\"g:{n:04}\":{n}")).collect();
+        format!(r#"{{"type":"sync","cursors":{{{}}}}}"#, held.join(","))
+    };
+    let most = with(SYNC_CURSORS_MAX);
+    let Command::Sync { cursors, .. } = command(&most) else { panic!("no sync") };
+    assert_eq!(cursors.len(), SYNC_CURSORS_MAX);
+    assert!(cursors.is_sorted_by(|(a, _), (b, _)| a < b));
+    refused(&with(SYNC_CURSORS_MAX + 1), MANY_CURSORS);
+}
+
+#[test]
 fn ping_and_ids() {
     assert_eq!(command(r#"{"type":"ping"}"#), Command::Ping);
     let id = |text| decode(text).unwrap().id;
@@ -179,7 +242,7 @@ fn types_must_be_known() {
     for missing in ["{}", r#"{"type":null}"#, r#"{"type":["ping"]}"#, r#"{"type":"\udead"}"#] {
         refused(missing, NO_TYPE);
     }
-    for later in ["sync", "received", "read", "subscribe", "unsubscribe", "Ping", ""] {
+    for later in ["subscribe", "unsubscribe", "Ping", ""] {
         let (reason, command, id) = refusal(&format!(r#"{{"type":"{later}","id":"a"}}"#));
         assert_eq!((reason, command.as_deref(), id.as_deref()), (UNKNOWN_TYPE, Some(later), Some("a")));
     }

@@ -76,6 +76,62 @@ fn messages_and_history() {
 }
 
 #[test]
+fn sync() {
+    let (alice, to) = (user("alice"), Target::User(user("bob")));
+    let conversations = ["u:alice:bob", "g:room"].map(|name| ConversationId::parse(name).unwrap());
+    let messages = [StoredMessage {
+        from: &alice,
+        target: &to,
+        payload: json("1"),
+        id: None,
+        conversation: &conversations[0],
+        seq: Seq(9),
+        prev: Seq(8),
+        time: Millis(5),
+    }];
+    let full = SyncedConversation {
+        conversation: &conversations[0],
+        head: Seq(9),
+        first: Seq(3),
+        read: Seq(7),
+        unread: 2,
+        messages: &messages,
+        more: true,
+    };
+    let empty = SyncedConversation {
+        conversation: &conversations[1],
+        head: Seq(0),
+        first: Seq(0),
+        read: Seq(0),
+        unread: 0,
+        messages: &[],
+        more: false,
+    };
+    let shown = r#"{"conversation":"u:alice:bob","head":9,"first":3,"read":7,"unread":2,"messages":[{"type":"message","from":"alice","to":"bob","message":1,"conversation":"u:alice:bob","seq":9,"prev":8,"time":5}],"more":true}"#;
+    let nothing =
+        r#"{"conversation":"g:room","head":0,"first":0,"read":0,"unread":0,"messages":[],"more":false}"#;
+    assert_eq!(
+        written(&Event::Sync { id: None, conversations: &[], next: None }),
+        r#"{"type":"sync","conversations":[]}"#
+    );
+    assert_eq!(
+        written(&Event::Sync { id: Some("s"), conversations: &[full, empty], next: Some("n-1") }),
+        format!(r#"{{"type":"sync","id":"s","conversations":[{shown},{nothing}],"next":"n-1"}}"#)
+    );
+}
+
+#[test]
+fn receipts() {
+    let (bob, conversation) = (user("bob"), ConversationId::parse("u:alice:bob").unwrap());
+    let receipt =
+        |received, read| written(&Event::Receipt { conversation: &conversation, from: &bob, received, read });
+    let opening = r#"{"type":"receipt","conversation":"u:alice:bob","from":"bob""#;
+    assert_eq!(receipt(Some(Seq(9)), Some(Seq(7))), format!(r#"{opening},"received":9,"read":7}}"#));
+    assert_eq!(receipt(Some(Seq(9)), None), format!(r#"{opening},"received":9}}"#));
+    assert_eq!(receipt(None, Some(Seq(7))), format!(r#"{opening},"read":7}}"#));
+}
+
+#[test]
 fn payload_kinds() {
     let alice = user("alice");
     let of = |kind, bytes| {

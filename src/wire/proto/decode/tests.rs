@@ -1,8 +1,10 @@
 //! Commands as a client's Protobuf library writes them, and what is wrong with those that are refused.
 
 use super::*;
+use crate::limits::{SYNC_CURSORS_MAX, SYNC_TOKEN_MAX};
 use crate::wire::proto::schema::client_frame::Command as Sent;
 use crate::wire::proto::schema::{auth, send_message::Content, send_message::Target as To};
+use crate::wire::reasons::{BAD_CURSORS, BAD_NEXT, CURSOR_TWICE, MANY_CURSORS};
 use buffa::Message;
 
 fn written(id: &str, command: Option<Sent>) -> Vec<u8> {
@@ -175,6 +177,59 @@ fn history_reads_both_ways() {
     assert_eq!(reason(history("u:bob:alice", None, None, 0)), BAD_CONVERSATION);
     assert_eq!(reason(history("g:room", Some(INTEGER_END), None, 0)), BAD_BEFORE);
     assert_eq!(reason(history("g:room", None, Some(u64::MAX), 0)), BAD_AFTER);
+}
+
+#[test]
+fn received_and_read() {
+    let conversation = ConversationId::parse("g:room").unwrap();
+    let received = |conversation: &str, seq| {
+        Some(Sent::Received(schema::MarkReceived { conversation: conversation.to_owned(), seq }))
+    };
+    let read = |conversation: &str, seq| {
+        Some(Sent::Read(schema::MarkRead { conversation: conversation.to_owned(), seq }))
+    };
+    let seq = Seq(INTEGER_END - 1);
+    let expected = Command::Received { conversation: conversation.clone(), seq };
+    assert_eq!(decode(&written("", received("g:room", seq.0))).unwrap().command, expected);
+    let expected = Command::Read { conversation, seq: Seq(1) };
+    assert_eq!(decode(&written("", read("g:room", 1))).unwrap().command, expected);
+    for (conversation, seq, why) in [
+        ("", 1, NO_CONVERSATION),
+        ("g:", 1, BAD_CONVERSATION),
+        ("g:room", 0, NO_SEQ),
+        ("g:room", INTEGER_END, BAD_SEQ),
+    ] {
+        assert_eq!(reason(received(conversation, seq)), why);
+        assert_eq!(reason(read(conversation, seq)), why);
+    }
+}
+
+#[test]
+fn sync_says_what_is_held() {
+    let sync = |held: &[(&str, u64)], next: &str| {
+        let cursor = |(conversation, seq): &(&str, u64)| schema::Cursor {
+            conversation: (*conversation).to_owned(),
+            seq: *seq,
+        };
+        let cursors = held.iter().map(cursor).collect();
+        Some(Sent::Sync(schema::RequestSync { cursors, next: next.to_owned() }))
+    };
+    let held = |name, seq| (ConversationId::parse(name).unwrap(), Seq(seq));
+    let frame = written("", sync(&[], ""));
+    let bare = Command::Sync { cursors: Vec::new(), next: None };
+    assert_eq!(decode(&frame).unwrap().command, bare);
+    let frame = written("", sync(&[("u:a:b", INTEGER_END - 1), ("g:room", 0), ("g:a", 7)], "n"));
+    let cursors = vec![held("g:a", 7), held("g:room", 0), held("u:a:b", INTEGER_END - 1)];
+    assert_eq!(decode(&frame).unwrap().command, Command::Sync { cursors, next: Some("n".into()) });
+    assert_eq!(reason(sync(&[("g:a", INTEGER_END)], "")), BAD_CURSORS);
+    assert_eq!(reason(sync(&[("", 1)], "")), BAD_CURSORS);
+    assert_eq!(reason(sync(&[("g:a", 1), ("u:b:a", 1)], "")), BAD_CURSORS);
+    assert_eq!(reason(sync(&[("g:a", 1), ("g:b", 1), ("g:a", 1)], "")), CURSOR_TWICE);
+    assert_eq!(reason(sync(&[], &"x".repeat(SYNC_TOKEN_MAX + 1))), BAD_NEXT);
+    let names: Vec<_> = (0..=SYNC_CURSORS_MAX).map(|n| format!("g:{n}")).collect();
+    let many: Vec<_> = names.iter().map(|name| (&**name, 1)).collect();
+    assert_eq!(reason(sync(&many, "")), MANY_CURSORS);
+    assert!(decode(&written("", sync(&many[1..], &"x".repeat(SYNC_TOKEN_MAX)))).is_ok());
 }
 
 #[test]

@@ -25,6 +25,15 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
             ..Default::default()
         }))),
         Just(frame(Command::Ping(schema::Ping::default()))),
+        Just(frame(Command::Received(schema::MarkReceived { conversation: "g:room".into(), seq: 7 }))),
+        Just(frame(Command::Read(schema::MarkRead::default()))),
+        Just(frame(Command::Sync(schema::RequestSync {
+            cursors: vec![
+                schema::Cursor { conversation: "g:room".into(), seq: 7 },
+                schema::Cursor::default()
+            ],
+            next: "n".into(),
+        }))),
         "[a-z]{1,3}".prop_map(|id| schema::ClientFrame { id, command: None }.encode_to_vec()),
         proptest::collection::vec(any::<u8>(), 0..6),
         // A known field of another wire type, and unknown ones of all.
@@ -60,7 +69,7 @@ fn each_event_has_its_number() {
     agree! {
         MessageView Message AckView Ack ErrorView Error AuthenticatedView Authenticated JoinedView Joined LeftView Left
         GroupEventView GroupEvent MembersView Members HistoryView History TypingView Typing PongView Pong
-        ResyncView Resync ExpiringView Expiring
+        ResyncView Resync ExpiringView Expiring SyncView Sync ReceiptView Receipt
     }
 }
 

@@ -29,6 +29,9 @@ pub struct PartitionId(pub u8);
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
 pub struct Seq(pub u64);
 
+/// How many of them a conversation may use up in a millisecond, where they start from the clock: it is never overtaken.
+pub const SEQS_PER_MS: u64 = 4096;
+
 /// Milliseconds since the Unix epoch.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
 pub struct Millis(pub u64);

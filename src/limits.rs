@@ -132,10 +132,24 @@ pub const SYNC_CONVERSATIONS: usize = 1000;
 pub const SYNC_BYTES: usize = 512 * 1024;
 /// Messages of one conversation in a `sync` answer (number).
 pub const SYNC_MESSAGES: usize = 20;
+/// `sync` answers that a shard is putting together (number); more get 503.
+pub const SYNCS: usize = 4096;
+/// The messages in them (bytes, about); past it conversations are told without messages.
+pub const SYNCS_BYTES: usize = 64 * 1024 * 1024;
 /// Unread messages of a conversation are counted up to here (number), and said to be so many beyond.
 pub const UNREAD_MAX: u32 = 1000;
+/// How long `received` and `read` may take to be in the log (ms): all that moves a cursor meanwhile is one record.
+pub const CURSOR_WRITE_MS: u64 = 1000;
+/// How long a receipt waits for others of the same user and conversation (ms).
+pub const RECEIPT_MS: u64 = 100;
 /// Members of the largest group in which receipts are given (number).
 pub const RECEIPT_MEMBERS_MAX: u32 = 50;
+/// Cursors of a shard that wait to be written (number); past it `received` and `read` get 503.
+pub const CURSORS_WAITING: usize = 65_536;
+/// Of either, those dealt with in one turn (number).
+pub const CURSORS_PER_TURN: usize = 256;
+/// Receipts of a shard that wait for others (number); past it they are dropped.
+pub const RECEIPTS_WAITING: usize = 65_536;
 /// Conversations that one `sync` may name cursors for (number); more is refused with 400.
 pub const SYNC_CURSORS_MAX: usize = 1000;
 /// The token of a `sync` answer that asks for the next page (bytes).
@@ -198,6 +212,8 @@ pub const STORE_READERS: usize = 2;
 pub const PORT_RECORDS: usize = 65_536;
 /// The same in bytes, about.
 pub const PORT_BYTES: usize = 64 * 1024 * 1024;
+/// Numbers of messages reserved on the disk at a time; more are reserved when half of them are given.
+pub const SEQ_BLOCK: u64 = 1 << 20;
 /// Reads of one shard under way (number); more get 503.
 pub const PORT_READS: usize = 65_536;
 /// A line of an export (bytes): the largest stored message, each byte of it escaped; a longer one is refused.
@@ -210,6 +226,7 @@ const _: () = assert!(LISTENERS_MAX <= ACCEPTS_AT_ONCE as usize && LISTENERS_MAX
 const _: () = assert!(PROXY_HEADER_MAX <= RECV_BUFFER_SIZE);
 const _: () = assert!(COMMANDS_IN_FLIGHT <= u16::MAX as usize);
 const _: () = assert!(HISTORY_PAGE <= HISTORY_PAGE_MAX);
+const _: () = assert!(COST_OF_SYNC > COST_OF_PAGE && RECEIPT_MS < CURSOR_WRITE_MS);
 const _: () = assert!(HANDSHAKE_BURST_MS <= RATE_BURST_MS);
 /// The largest message that a client may be allowed to send (bytes): there is room for it beside others that are half-received.
 pub const MESSAGE_MAX: usize = 64 * 1024 * 1024;

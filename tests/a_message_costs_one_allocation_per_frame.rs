@@ -16,12 +16,13 @@ use longwire::log::{Epoch, Log, MemoryLog, Outcome, Record, Refused, Ticket};
 use longwire::metrics::Counter;
 use longwire::net::frame::{self, Opcode};
 use longwire::route::Router;
-use longwire::view::{MemoryView, Range, View};
+use longwire::view::{Looks, MemoryView, Range, View};
 use longwire::wire::{
     CloseCode, Command, Encoding, Event, Limits, Payload, PayloadKind, StoredMessage, Target,
 };
 use std::collections::VecDeque;
 use std::hint::black_box;
+use std::sync::Arc;
 
 const FLAT: &str = r#"{"text":"grüße, 😀 and \"more\"","n":-2.5e3,"ok":null}"#;
 /// An object or array in another one.
@@ -149,6 +150,8 @@ impl Effects for Core {
         panic!("nobody reads {conversation}");
     }
 
+    fn survey(&mut self, _: ReadId, _: Arc<Looks>) {}
+
     fn count(&mut self, _: Counter) {}
 }
 
@@ -182,6 +185,10 @@ impl Pair {
                 users_max: 10,
                 memberships_stored: false,
                 message_size_limit: 1000,
+                seqs_reserved: None,
+                queue_max_size: 1 << 20,
+                heads_max_bytes: 1 << 20,
+                tails_max_bytes: 0,
                 rates: Rates::default(),
             };
             let core = Core {

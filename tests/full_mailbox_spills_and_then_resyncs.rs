@@ -13,8 +13,9 @@ use longwire::log::{Record, Refused, Ticket};
 use longwire::metrics::{Counter, Counters};
 use longwire::route::Router;
 use longwire::shard::mailbox::{Batch, Envelope, Mailbox, Mailroom};
-use longwire::view::Range;
+use longwire::view::{Looks, Range};
 use longwire::wire::{CloseCode, Encoding, Event, Limits};
+use std::sync::Arc;
 
 const SLOW: ShardId = ShardId(1);
 
@@ -160,6 +161,8 @@ impl Effects for Sent {
 
     fn read(&mut self, _: ReadId, _: &ConversationId, _: Range) {}
 
+    fn survey(&mut self, _: ReadId, _: Arc<Looks>) {}
+
     fn count(&mut self, _: Counter) {}
 }
 
@@ -184,6 +187,10 @@ fn missed_mail_makes_every_session_resync_once() {
         users_max: 1000,
         memberships_stored: false,
         message_size_limit: 1024,
+        seqs_reserved: None,
+        queue_max_size: 1 << 20,
+        heads_max_bytes: 1 << 20,
+        tails_max_bytes: 0,
         rates: Rates::default(),
     };
     let now = Now { uptime: 0, wall: Millis(1_750_000_000_000) };

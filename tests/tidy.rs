@@ -71,7 +71,7 @@ const HOUSE: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "store",
-        &["ids", "limits", "log", "metrics::StoreLevels", "view", "wire"],
+        &["clock::EPOCH_2020", "ids", "limits", "log", "metrics::StoreLevels", "view", "wire"],
         &["affinity", "data_encoding", "flume", "rustix", "serde", "serde_json", "siphasher", "toml"],
     ),
     (

@@ -2,7 +2,7 @@
 
 use crate::clock::Now;
 use crate::ids::UserName;
-use crate::limits::{COST_OF_MEMBERSHIP, COST_OF_PAGE, RATED_USERS};
+use crate::limits::{COST_OF_MEMBERSHIP, COST_OF_PAGE, COST_OF_SYNC, RATED_USERS};
 use crate::meter::{Debt, HOUR_TICK, SECOND_TICK, TICK_MS};
 use crate::wire::Command;
 use hashbrown::{DefaultHashBuilder, HashTable};
@@ -84,7 +84,8 @@ pub(super) fn cost(command: &Command<'_>) -> (u32, usize) {
     match command {
         Command::Message { payload, .. } => (1, payload.bytes.len()),
         Command::JoinGroup { .. } | Command::LeaveGroup { .. } => (COST_OF_MEMBERSHIP, 0),
-        Command::Members { .. } | Command::History { .. } | Command::Sync { .. } => (COST_OF_PAGE, 0),
+        Command::Members { .. } | Command::History { .. } => (COST_OF_PAGE, 0),
+        Command::Sync { .. } => (COST_OF_SYNC, 0),
         Command::Auth { .. }
         | Command::Typing { .. }
         | Command::Received { .. }

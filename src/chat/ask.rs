@@ -1,7 +1,7 @@
 //! What a session asks of a conversation, on its way to the conversation's home. Knows no encoding.
 
 use crate::ids::{CommandId, ConversationId, SessionId, UserName};
-use crate::view::Range;
+use crate::view::{Cursor, Range};
 use crate::wire::{Encoding, PayloadKind, Target};
 use std::borrow::Cow;
 
@@ -52,6 +52,11 @@ pub enum What<'a> {
     History {
         range: Range,
     },
+    /// `received` or `read`.
+    Cursor {
+        to: Cursor,
+        command: &'static str,
+    },
 }
 
 impl What<'_> {
@@ -64,6 +69,7 @@ impl What<'_> {
             Self::Members { .. } => "members",
             Self::Typing { .. } => "typing",
             Self::History { .. } => "history",
+            Self::Cursor { command, .. } => command,
         }
     }
 }
@@ -80,6 +86,7 @@ impl Ask<'_> {
             What::Members { after } => What::Members { after },
             What::Typing { target } => What::Typing { target },
             What::History { range } => What::History { range },
+            What::Cursor { to, command } => What::Cursor { to, command },
         };
         Ask { origin: self.origin, conversation: self.conversation, what }
     }

@@ -8,11 +8,11 @@ use super::people::Told;
 use super::{Effects, Rates, Rules, topic};
 use crate::clock::Now;
 use crate::frame::Class;
-use crate::ids::{CommandId, ConversationId, GroupName, Parties, SessionId, UserName};
+use crate::ids::{CommandId, ConversationId, GroupName, Parties, Seq, SessionId, UserName};
 use crate::limits::{HISTORY_ENVELOPE, HISTORY_PAGE, HISTORY_PAGE_MAX};
 use crate::meter::Verdict;
 use crate::metrics::Counter;
-use crate::view::Range;
+use crate::view::{Cursor, Range};
 use crate::wire::{CloseCode, Command, ErrorCode, Event, Payload, Request, Target};
 use std::borrow::Cow;
 
@@ -50,12 +50,17 @@ impl Rules {
                 // always holds; only a page of one message may be, which goes alone.
                 let most = self.config.limits.websocket_message_size as usize;
                 let bytes = most.saturating_sub(HISTORY_ENVELOPE);
-                self.history(origin, conversation, Range { before, after, limit, bytes }, now, fx);
+                let range = Range { before, after, limit, bytes };
+                self.of_reader(origin, conversation, What::History { range }, now, fx);
             }
-            // Not decoded before there are rules for them.
-            Command::Sync { .. } | Command::Received { .. } | Command::Read { .. } => {
-                let why = Refusal(ErrorCode::BadRequest, "unknown `type`");
-                self.refused(&origin, name, why, fx);
+            Command::Sync { cursors, next } => self.sync(origin, &cursors, next.as_deref(), fx),
+            Command::Received { conversation, seq } => {
+                let to = Cursor { received: seq, read: Seq(0) };
+                self.of_reader(origin, conversation, What::Cursor { to, command: "received" }, now, fx);
+            }
+            Command::Read { conversation, seq } => {
+                let to = Cursor { received: seq, read: seq };
+                self.of_reader(origin, conversation, What::Cursor { to, command: "read" }, now, fx);
             }
             Command::Ping => {
                 let id = origin.id.as_deref();
@@ -215,19 +220,20 @@ impl Rules {
         }
     }
 
-    fn history<E: Effects>(
+    /// A command of someone who must take part in a conversation; who is in a group is known at its home only.
+    fn of_reader<E: Effects>(
         &mut self,
         origin: Origin,
         conversation: ConversationId,
-        range: Range,
+        what: What<'_>,
         now: Now,
         fx: &mut E,
     ) {
         let me = origin.user.as_str();
         if matches!(conversation.parties(), Parties::Private(a, b) if a != me && b != me) {
-            return self.refused(&origin, "history", NO_PARTY, fx);
+            return self.refused(&origin, what.name(), NO_PARTY, fx);
         }
-        self.dispatch(Ask { origin, conversation, what: What::History { range } }, now, fx);
+        self.dispatch(Ask { origin, conversation, what }, now, fx);
     }
 
     fn of_group<E: Effects>(

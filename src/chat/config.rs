@@ -1,6 +1,6 @@
 //! What the rules are told once. Knows no settings file.
 
-use crate::ids::ShardId;
+use crate::ids::{Seq, ShardId};
 use crate::meter::Rate;
 use crate::route::Router;
 use crate::wire;
@@ -55,6 +55,14 @@ pub struct Config {
     pub message_size_limit: usize,
     /// Whether memberships are stored where they can be read again, so that only users with a session need to be known.
     pub memberships_stored: bool,
+    /// Up to where numbers may have been given by an earlier process, and are reserved; none: they start from the clock.
+    pub seqs_reserved: Option<Seq>,
+    /// What a connection's queue holds (bytes).
+    pub queue_max_size: usize,
+    /// What it may cost to know how conversations stand, and which users have which (bytes).
+    pub heads_max_bytes: usize,
+    /// What conversations' newest messages may cost (bytes); none are kept where the view is in memory.
+    pub tails_max_bytes: usize,
     /// How fast a user may go.
     pub rates: Rates,
 }

@@ -4,16 +4,14 @@ use super::ask::Ask;
 use super::group::Group;
 use super::outcome::Unresolved;
 use crate::clock::EPOCH_2020;
-use crate::ids::{ConversationId, GroupName, Millis, Parties, PartitionId, Seq, ShardId};
+use crate::ids::{ConversationId, GroupName, Millis, Parties, PartitionId, SEQS_PER_MS, Seq, ShardId};
 use crate::limits::{ACTIVATION_BYTES, ACTIVATION_QUEUE, EVICTION_SCAN};
 use crate::route::Router;
-use crate::slab::Slab;
+use crate::slab::{Key, Slab};
+use crate::view::Activation;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
-
-/// Numbers per millisecond, where they start from the clock.
-const SEQS_PER_MS: u64 = 4096;
 
 /// What differs between private conversations and groups.
 #[derive(Debug)]
@@ -50,6 +48,12 @@ pub(super) struct Conversation {
     /// Used since the eviction's last look.
     touched: bool,
     pub(super) in_flight: u32,
+    /// The lowest seq kept, 0 if there is none.
+    pub(super) first: Seq,
+    /// Where it is kept how it stands for users, if it is.
+    pub(super) head: Option<Key>,
+    /// How many commits there had been on this shard by its last one.
+    commits: u64,
     pub(super) stalled: Option<Box<Stalled>>,
 }
 
@@ -77,10 +81,11 @@ impl Conversation {
     }
 
     /// Goes on where the view says.
-    pub(super) fn resume(&mut self, head: Seq, trimmed: bool, floor: Seq, now: Millis) {
-        let clock = Seq(now.0.saturating_sub(EPOCH_2020.0) * SEQS_PER_MS);
-        self.assigned = self.assigned.max(head).max(floor).max(clock);
+    pub(super) fn resume(&mut self, activation: &Activation, floor: Seq) {
+        let Activation { head, first, trimmed, .. } = *activation;
+        self.assigned = self.assigned.max(head).max(floor);
         (self.tail, self.committed, self.trimmed) = (head, head, trimmed);
+        self.first = first;
     }
 
     pub(super) fn group_mut(&mut self) -> Option<&mut Group> {
@@ -108,20 +113,30 @@ pub(super) struct Conversations {
     /// Where the eviction looks next.
     hand: u32,
     /// No number up to here is given again, even when the view forgets a head and the clock goes back.
-    pub(super) floor: Seq,
+    floor: Seq,
+    /// Numbers start from the clock: none are reserved.
+    by_clock: bool,
     waiting_bytes: usize,
+    /// Messages committed here.
+    pub(super) commits: u64,
+    /// The latest of those in a conversation that was evicted since.
+    evicted: u64,
 }
 
 impl Conversations {
-    pub(super) fn new(max: usize) -> Self {
+    /// With numbers above those reserved before, or from the clock.
+    pub(super) fn new(max: usize, reserved: Option<Seq>) -> Self {
         Self {
             slab: Slab::default(),
             index: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
             max,
             hand: 0,
-            floor: Seq(0),
+            floor: reserved.unwrap_or_default(),
+            by_clock: reserved.is_none(),
             waiting_bytes: 0,
+            commits: 0,
+            evicted: 0,
         }
     }
 
@@ -173,6 +188,9 @@ impl Conversations {
             trimmed: false,
             touched: true,
             in_flight: 0,
+            first: Seq(0),
+            head: None,
+            commits: 0,
             stalled: Some(Box::new(stalled)),
         };
         let slot = self.slab.insert(conversation).index;
@@ -180,6 +198,29 @@ impl Conversations {
         let rehash = |&slot: &u32| slab.at(slot).map_or(0, |(_, c)| hasher.hash_one(c.id.as_str()));
         self.index.insert_unique(hasher.hash_one(id.as_str()), slot, rehash);
         Some(slot)
+    }
+
+    /// What a conversation that goes on gives numbers above, besides its own.
+    pub(super) fn floor(&self, now: Millis) -> Seq {
+        let clock = if self.by_clock { now.0.saturating_sub(EPOCH_2020.0) * SEQS_PER_MS } else { 0 };
+        self.floor.max(Seq(clock))
+    }
+
+    /// A message was committed, or found to be.
+    pub(super) fn committed(&mut self, slot: u32, seq: Seq) -> Option<Key> {
+        self.commits += 1;
+        let at = self.slab.at_mut(slot)?;
+        at.commits = self.commits;
+        at.committed = at.committed.max(seq);
+        if at.first == Seq(0) {
+            at.first = seq;
+        }
+        at.head
+    }
+
+    /// Whether a conversation was evicted in which something was committed after so many commits.
+    pub(super) fn evicted_since(&self, commits: u64) -> bool {
+        self.evicted > commits
     }
 
     /// Whether one more command may wait.
@@ -234,6 +275,7 @@ impl Conversations {
         let Some((key, _)) = self.slab.at(slot) else { return false };
         let Some(conversation) = self.slab.remove(key) else { return false };
         self.floor = self.floor.max(conversation.assigned);
+        self.evicted = self.evicted.max(conversation.commits);
         let hash = self.hasher.hash_one(conversation.id.as_str());
         if let Ok(entry) = self.index.find_entry(hash, |&other| other == slot) {
             entry.remove();

@@ -5,8 +5,9 @@ use crate::frame::{Class, Frame, Frames};
 use crate::ids::{ConnId, ConversationId, PartitionId, ShardId};
 use crate::log::{Record, Refused, Ticket};
 use crate::metrics::Counter;
-use crate::view::Range;
+use crate::view::{Looks, Range};
 use crate::wire::{CloseCode, Encoding, Event};
+use std::sync::Arc;
 
 /// Names one read of the view until its page comes back.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -51,6 +52,9 @@ pub trait Effects {
 
     /// Reads a page of the view; `page` follows.
     fn read(&mut self, read: ReadId, conversation: &ConversationId, range: Range);
+
+    /// Looks how conversations stand in the view, as `activate` does; `surveyed` follows.
+    fn survey(&mut self, read: ReadId, looks: Arc<Looks>);
 
     /// Counts.
     fn count(&mut self, counter: Counter);

@@ -202,7 +202,8 @@ impl Rules {
     }
 
     /// One slice of all that is under way; true while work is left.
-    pub fn turn<E: Effects>(&mut self, _now: crate::clock::Now, fx: &mut E) -> bool {
+    pub fn turn<E: Effects>(&mut self, now: crate::clock::Now, fx: &mut E) -> bool {
+        let moved = self.tend_cursors(now, fx);
         self.sweep_missed(fx);
         let mut left = self.fan.slice_left;
         while let Some(work) = self.fan.rotation.front().copied().filter(|_| left > 0) {
@@ -219,7 +220,7 @@ impl Rules {
             left -= sent.clamp(1, left);
         }
         self.fan.slice_left = self.config.fanout_slice.max(1);
-        !self.fan.rotation.is_empty()
+        moved || !self.fan.rotation.is_empty()
     }
 
     fn run_broadcast<E: Effects>(&mut self, budget: u32, fx: &mut E) -> (u32, bool) {

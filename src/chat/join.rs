@@ -8,7 +8,7 @@ use super::mail::{Answer, Mail};
 use super::outcome::{Appended, Pending};
 use super::{Effects, Rules, topic};
 use crate::clock::Now;
-use crate::ids::{GroupName, Seq, SessionId, UserName};
+use crate::ids::{ConversationId, GroupName, Seq, SessionId, UserName};
 use crate::log::{Record, Ticket};
 use crate::metrics::Counter;
 use crate::wire::{ErrorCode, Event};
@@ -129,6 +129,9 @@ impl Rules {
             }
         }
         let (name, members) = (group.name.clone(), group.settled);
+        if let Some(head) = self.conversations.at(slot).and_then(|at| at.head) {
+            self.heads.counts_members(head, members);
+        }
         if change.joined {
             for origin in std::iter::once(&change.origin).chain(waiters) {
                 self.answer_joined(&name, origin, members, committed, change.since, fx);
@@ -190,6 +193,10 @@ impl Rules {
         answer: Option<Answer>,
         fx: &mut E,
     ) {
+        if let Some(head) = self.heads.find(&ConversationId::group(group)) {
+            let who = self.heads.who(user);
+            self.heads.left(head, who);
+        }
         let home = self.config.router.home_of_user(user);
         if home == self.config.shard {
             self.left_here(group, user, answer.as_ref(), fx);

@@ -1,17 +1,22 @@
-//! What the rules wait for and may not get: a user's groups before the first session, conversations and pages that could not be
+//! What the rules wait for and may not get: a user's conversations before the first session, conversations and pages that could not be
 //! read. Knows no store.
 
 use super::answer::BUSY;
-use super::people::Membership;
 use super::{Effects, ReadId, Rules};
 use crate::clock::Now;
 use crate::ids::{ConversationId, GroupName, Seq, UserName};
 use hashbrown::HashMap;
 
-/// What became known of a user's groups while they were being read: joined after so much, or left.
-type Changes = Vec<(GroupName, Option<Seq>)>;
+/// What became known of a user's conversations while they were being read.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// Joined after so much, or left.
+    pub(super) groups: Vec<(GroupName, Option<Seq>)>,
+    /// Private conversations begun.
+    pub(super) met: Vec<UserName>,
+}
 
-/// Users whose groups are being read.
+/// Users whose conversations are being read.
 #[derive(Debug, Default)]
 pub(super) struct Loading(HashMap<UserName, Changes>);
 
@@ -19,13 +24,26 @@ impl Loading {
     /// Notes that a user whose groups are being read has joined a group, or left it.
     pub(super) fn changed(&mut self, user: &UserName, group: &GroupName, since: Option<Seq>) {
         if let Some(changes) = self.0.get_mut(user) {
-            changes.push((group.clone(), since));
+            changes.groups.push((group.clone(), since));
         }
+    }
+
+    /// Notes that a user whose conversations are being read has one more.
+    pub(super) fn met(&mut self, user: &UserName, other: &UserName) {
+        if let Some(changes) = self.0.get_mut(user) {
+            changes.met.push(other.clone());
+        }
+    }
+
+    /// They have been read.
+    pub(super) fn take(&mut self, user: &UserName) -> Changes {
+        self.0.remove(user).unwrap_or_default()
     }
 }
 
 impl Rules {
-    /// Whether someone may sign in now. If not, the groups have to be read first; a group joined or left from here on is not missed.
+    /// Whether someone may sign in now. If not, its conversations have to be read first; what
+    /// changes of them from here on is not missed.
     pub fn knows(&mut self, user: &UserName) -> bool {
         let knows = !self.config.memberships_stored || self.people.find(user).is_some();
         if !knows {
@@ -34,24 +52,8 @@ impl Rules {
         knows
     }
 
-    /// The groups of a user who is about to sign in.
-    pub fn groups_known(&mut self, user: &UserName, mut groups: Vec<(GroupName, Seq)>) {
-        for (group, since) in self.loading.0.remove(user).unwrap_or_default() {
-            groups.retain(|(other, _)| *other != group);
-            groups.extend(since.map(|since| (group, since)));
-        }
-        if groups.is_empty() {
-            return;
-        }
-        let slot = self.people.enter(user);
-        if let Some(user) = self.people.users.at_mut(slot) {
-            let memberships = groups.into_iter().map(|(group, since)| Membership { group, since });
-            user.groups = Some(Box::new(memberships.collect()));
-        }
-    }
-
     /// Nobody signs in as this user after all, or not now.
-    pub fn groups_unknown(&mut self, user: &UserName) {
+    pub fn belongings_unknown(&mut self, user: &UserName) {
         self.loading.0.remove(user);
         if let Some(slot) = self.people.find(user) {
             self.people.release(slot);

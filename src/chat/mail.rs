@@ -1,6 +1,7 @@
 //! What shards say to each other about chat. Each kind says what its loss means and who repairs it.
 
 use super::ask::{Ask, Origin};
+use super::survey::{SurveyAsk, Synced};
 use crate::frame::{Frame, Frames, Topic};
 use crate::ids::{GroupName, Seq, SessionId, UserName};
 use crate::wire::PayloadKind;
@@ -38,6 +39,15 @@ pub struct BroadcastAsk {
     pub bytes: Vec<u8>,
 }
 
+/// How conversations of one shard stand, for a `sync`.
+#[derive(Clone, Debug)]
+pub struct Surveyed {
+    /// The asker's own number.
+    pub sync: u64,
+    /// Those of which there is something to say; none: they could not be read.
+    pub found: Option<Vec<Synced>>,
+}
+
 /// A mail between two shards' rules. From one shard to another it arrives in order.
 #[derive(Clone, Debug)]
 pub enum Mail {
@@ -73,7 +83,7 @@ pub enum Mail {
         /// The sending session's ack, when it is at home here.
         ack: Option<Frame>,
     },
-    /// Somebody types to a user of this shard. Ephemeral: the next one replaces it.
+    /// Somebody types to a user of this shard, or has read a conversation. Ephemeral: the next one replaces it.
     Notice {
         /// The user.
         to: UserName,
@@ -82,7 +92,7 @@ pub enum Mail {
         /// What to tell.
         frames: Frames,
     },
-    /// Somebody types in a group, joined or left it. Ephemeral: nobody repairs it, `members` tells the state.
+    /// Somebody types in a group, has read it, joined or left it. Ephemeral: nobody repairs it, `members` tells the state.
     GroupNotice {
         /// The group.
         group: GroupName,
@@ -126,6 +136,18 @@ pub enum Mail {
         /// For the session that asked, if any did.
         answer: Option<Answer>,
     },
+    /// A user of this shard has a private conversation more. Kept: lost, the user's `sync` would leave it out until
+    /// the user's conversations are read again.
+    Met {
+        /// The user.
+        user: UserName,
+        /// The other side.
+        other: UserName,
+    },
+    /// How do these conversations stand for a user of the sending shard? Kept, as `Ask`: answered by `Surveyed`.
+    Survey(Box<SurveyAsk>),
+    /// So they stand. Kept, see above.
+    Surveyed(Box<Surveyed>),
     /// Whether the sending shard has sessions of a group's members. Kept: lost, they would get nothing, or a shard
     /// without members would get everything.
     Interest {
@@ -165,6 +187,9 @@ impl Mail {
             | Self::NotJoined { .. }
             | Self::Begun { .. }
             | Self::Left { .. }
+            | Self::Met { .. }
+            | Self::Survey(_)
+            | Self::Surveyed(_)
             | Self::Interest { .. }
             | Self::Broadcast(_)
             | Self::BroadcastRun { .. }

@@ -22,7 +22,7 @@ impl Rules {
         let slot = self.people.enter(user);
         if let Some(user) = self.people.users.at_mut(slot) {
             user.joining -= u16::from(answer.is_some() && user.joining > 0);
-            let groups = user.groups.get_or_insert_default();
+            let groups = &mut user.belongs.get_or_insert_default().groups;
             if !groups.iter().any(|membership| membership.group == *group) {
                 groups.push(Membership { group: group.clone(), since });
             }
@@ -62,12 +62,13 @@ impl Rules {
     ) {
         self.loading.changed(user, group, None);
         if let Some(slot) = self.people.find(user) {
+            self.people.wake(slot);
             if let Some(user) = self.people.users.at_mut(slot)
-                && let Some(groups) = &mut user.groups
+                && let Some(belongs) = &mut user.belongs
             {
-                groups.retain(|membership| membership.group != *group);
-                if groups.is_empty() {
-                    user.groups = None;
+                belongs.groups.retain(|membership| membership.group != *group);
+                if belongs.is_empty() {
+                    user.belongs = None;
                 }
             }
             self.empty_seats(slot, group, fx);

@@ -3,7 +3,7 @@
 //! One [`Rules`] per shard, in two roles. As *home of users* it holds sessions ([`people`]), answers what needs nobody
 //! else ([`command`]) and brings messages to sessions ([`fanout`]). As *home of conversations* it gives messages their
 //! numbers ([`sequence`]), waits for the log ([`outcome`]), brings what is committed to its shards ([`publish`]) and keeps
-//! groups ([`group`], [`join`]).
+//! groups ([`group`], [`join`]). A `sync` is both: [`sync`] asks at the user's home, [`survey`] says at the conversations'.
 //!
 //! Three invariants: a conversation has one sequencer; an ack implies the durability it names; within a conversation
 //! a session sees strictly growing `seq`.
@@ -11,13 +11,16 @@
 mod accounts;
 mod answer;
 pub mod ask;
+mod belongings;
 mod broadcast;
 mod command;
 mod config;
 mod conversation;
+mod cursors;
 pub mod effects;
 mod fanout;
 mod group;
+mod heads;
 mod history;
 mod ids_window;
 mod interest;
@@ -33,6 +36,9 @@ mod publish;
 mod send;
 mod sequence;
 mod session;
+mod survey;
+mod sync;
+mod tails;
 #[cfg(test)]
 mod tests;
 mod topic;
@@ -42,6 +48,7 @@ pub use command::command_counter;
 pub use config::{Config, Rates};
 pub use effects::{Effects, ReadId};
 pub use mail::{Mail, MailClass};
+pub use survey::{Held, SurveyAsk, Synced};
 
 use crate::clock::Now;
 use crate::frame::Class;
@@ -49,6 +56,9 @@ use crate::ids::ShardId;
 use crate::log::Ticket;
 use crate::wire::Payload;
 use hashbrown::HashMap;
+
+/// The part of the budget for heads that users without a session may take (one of so many).
+const IDLE_SHARE: usize = 4;
 
 /// One shard's levels, read when scraped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -69,8 +79,16 @@ pub struct Gauges {
     pub remembered_ids: usize,
     /// Appends without an outcome yet.
     pub pending: usize,
-    /// Reads without a page yet.
+    /// Reads without an answer yet.
     pub reads: usize,
+    /// `sync` answers that are not complete.
+    pub syncs: usize,
+    /// Cursors to be told or written.
+    pub cursors: usize,
+    /// What is kept of how conversations stand (bytes).
+    pub heads_bytes: usize,
+    /// What is kept of conversations' newest messages (bytes).
+    pub tails_bytes: usize,
 }
 
 /// The rules of one shard.
@@ -89,6 +107,11 @@ pub struct Rules {
     pending: HashMap<Ticket, outcome::Pending>,
     interests: interest::Interests,
     reads: history::Reads,
+    surveys: survey::Surveys,
+    syncs: sync::Syncs,
+    heads: heads::Heads,
+    tails: tails::Tails,
+    cursors: cursors::Cursors,
     /// A list of shards, kept for reuse.
     shards: Vec<ShardId>,
 }
@@ -98,13 +121,20 @@ impl Rules {
     pub fn new(config: Config, _now: Now) -> Self {
         let fingerprints = config.router.fingerprints();
         Self {
-            people: people::People::new(config.shard, config.memberships_stored),
+            people: people::People::new(
+                config.shard,
+                config.memberships_stored,
+                config.heads_max_bytes / IDLE_SHARE,
+            ),
             accounts: accounts::Accounts::default(),
             loading: loading::Loading::default(),
             locals: locals::Locals::default(),
             fan: fanout::Fan::new(config.fanout_slice.max(1)),
             broadcasts: broadcast::Broadcasts::default(),
-            conversations: conversation::Conversations::new(config.active_conversations_max),
+            conversations: conversation::Conversations::new(
+                config.active_conversations_max,
+                config.seqs_reserved,
+            ),
             ids: ids_window::IdWindow::new(
                 fingerprints,
                 config.idempotency_max_bytes,
@@ -113,6 +143,14 @@ impl Rules {
             pending: HashMap::new(),
             interests: interest::Interests::default(),
             reads: history::Reads::default(),
+            surveys: survey::Surveys::default(),
+            syncs: sync::Syncs::default(),
+            heads: heads::Heads::new(
+                fingerprints,
+                config.heads_max_bytes - config.heads_max_bytes / IDLE_SHARE,
+            ),
+            tails: tails::Tails::new(config.tails_max_bytes),
+            cursors: cursors::Cursors::default(),
             shards: Vec::new(),
             config,
         }
@@ -142,6 +180,9 @@ impl Rules {
             Mail::NotJoined { user, answer } => self.not_joined_here(&user, &answer, fx),
             Mail::Begun { user } => self.begun_here(&user, now),
             Mail::Left { group, user, answer } => self.left_here(&group, &user, answer.as_ref(), fx),
+            Mail::Met { user, other } => self.met_here(&user, &other),
+            Mail::Survey(ask) => self.survey(from, *ask, fx),
+            Mail::Surveyed(surveyed) => self.gather(*surveyed, fx),
             Mail::Interest { group, online, answers_join } => {
                 self.interests.told(&group, from, online, answers_join);
             }
@@ -158,14 +199,18 @@ impl Rules {
     pub fn gauges(&self) -> Gauges {
         Gauges {
             sessions: self.people.sessions.len(),
-            users: self.people.users.len(),
+            users: self.people.busy(),
             conversations: self.conversations.len(),
             fanout_jobs: self.fan.jobs,
             local_groups: self.locals.groups.len(),
             interests: self.interests.len(),
             remembered_ids: self.ids.len(),
             pending: self.pending.len(),
-            reads: self.reads.len(),
+            reads: self.reads.len() + self.surveys.len(),
+            syncs: self.syncs.len(),
+            cursors: self.cursors.len(),
+            heads_bytes: self.heads.bytes(),
+            tails_bytes: self.tails.bytes(),
         }
     }
 
@@ -174,6 +219,8 @@ impl Rules {
         self.people.invariants();
         self.locals.invariants();
         self.conversations.invariants();
+        self.heads.invariants();
+        assert_eq!(self.heads.pins(), self.cursors.len(), "what is to be told or written keeps its head");
         assert_eq!(
             self.pending.len(),
             self.conversations.in_flight(),

@@ -63,12 +63,15 @@ fn ack<E: Effects>(
 
 impl Rules {
     /// The log tells what became of an append.
-    pub fn outcome<E: Effects>(&mut self, outcome: Outcome, _now: Now, fx: &mut E) {
+    pub fn outcome<E: Effects>(&mut self, outcome: Outcome, now: Now, fx: &mut E) {
         let (Outcome::Committed(ticket, ..)
         | Outcome::Fenced(ticket)
         | Outcome::Failed(ticket)
         | Outcome::Unknown(ticket)) = outcome;
-        let Some(pending) = self.pending.remove(&ticket) else { return };
+        let Some(pending) = self.pending.remove(&ticket) else {
+            self.cursor_outcome(ticket, outcome, now);
+            return;
+        };
         let slot = pending.conversation;
         if let Some(at) = self.conversations.at_mut(slot) {
             at.in_flight -= 1;
@@ -98,9 +101,7 @@ impl Rules {
         durability: Durability,
         fx: &mut E,
     ) {
-        if let Some(at) = self.conversations.at_mut(slot) {
-            at.committed = at.committed.max(record.seq);
-        }
+        self.advance_head(slot, record);
         if let Some(entry) = entry {
             self.ids.resolve(entry, State::Done(durability));
         }
@@ -109,6 +110,15 @@ impl Rules {
             fx.count(Counter::Acked);
         }
         self.publish(slot, record, sender, ack, fx);
+    }
+
+    /// A message is in the log: what is kept of its conversation goes on.
+    fn advance_head(&mut self, slot: u32, record: &MessageRecord) {
+        if let Some(head) = self.conversations.committed(slot, record.seq) {
+            let from = self.heads.who(&record.from);
+            self.heads.committed(head, record.seq, from);
+        }
+        self.tails.committed(record);
     }
 
     fn ack_waiters<E: Effects>(
@@ -187,6 +197,7 @@ impl Rules {
             Unresolved::Message { record, sender } => {
                 let same = |seq: Seq| recent.iter().rev().any(|other| other.seq == seq);
                 if same(record.seq) {
+                    self.advance_head(slot, &record);
                     self.publish(slot, &record, sender, None, fx);
                 }
             }

@@ -10,6 +10,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use std::hash::BuildHasher;
 
 use super::Effects;
+use super::belongings::{Belongings, Idle};
 use super::send::send_own;
 
 /// Ends a list of slots.
@@ -100,14 +101,13 @@ pub(super) struct Membership {
 #[derive(Debug)]
 pub(super) struct User {
     pub(super) name: UserName,
-    /// The newest session, or [`NONE`].
+    /// The newest session, or what ends a list.
     pub(super) first: u32,
     pub(super) sessions: u16,
     /// Joins asked and not yet answered: they count against the user's limit of groups.
     pub(super) joining: u16,
-    /// Boxed for the many users without: 8 bytes instead of 24.
-    #[allow(clippy::box_collection)]
-    pub(super) groups: Option<Box<Vec<Membership>>>,
+    /// None for the many users without.
+    pub(super) belongs: Option<Box<Belongings>>,
 }
 
 // An idle session costs its slot, its user's slot and an index entry, with a generation each: 124 bytes together.
@@ -115,7 +115,7 @@ const _: () = assert!(size_of::<Session>() <= 56 && size_of::<User>() <= 40);
 
 impl User {
     pub(super) fn groups(&self) -> &[Membership] {
-        self.groups.as_deref().map_or(&[], |groups| groups)
+        self.belongs.as_ref().map_or(&[], |belongs| &belongs.groups)
     }
 }
 
@@ -124,7 +124,8 @@ impl User {
 pub(super) struct People {
     shard: ShardId,
     /// Whether groups can be read again, so that users without a session need not be kept for them.
-    memberships_stored: bool,
+    pub(super) memberships_stored: bool,
+    pub(super) idle: Idle,
     pub(super) sessions: Slab<Session>,
     pub(super) users: Slab<User>,
     index: HashTable<u32>,
@@ -132,10 +133,11 @@ pub(super) struct People {
 }
 
 impl People {
-    pub(super) fn new(shard: ShardId, memberships_stored: bool) -> Self {
+    pub(super) fn new(shard: ShardId, memberships_stored: bool, idle_max_bytes: usize) -> Self {
         Self {
             shard,
             memberships_stored,
+            idle: Idle::new(idle_max_bytes),
             sessions: Slab::default(),
             users: Slab::default(),
             index: HashTable::new(),
@@ -167,9 +169,10 @@ impl People {
     /// The slot of a user, known here from now on.
     pub(super) fn enter(&mut self, name: &UserName) -> u32 {
         if let Some(slot) = self.find(name) {
+            self.wake(slot);
             return slot;
         }
-        let user = User { name: name.clone(), first: NONE, sessions: 0, joining: 0, groups: None };
+        let user = User { name: name.clone(), first: NONE, sessions: 0, joining: 0, belongs: None };
         let slot = self.users.insert(user).index;
         let (users, hasher) = (&self.users, &self.hasher);
         let rehash = |&slot: &u32| users.at(slot).map_or(0, |(_, user)| hasher.hash_one(user.name.as_str()));
@@ -181,13 +184,18 @@ impl People {
         self.users.at(slot).map(|(_, user)| user)
     }
 
-    /// Forgets a user that nothing holds any more.
+    /// Forgets a user that nothing holds any more, or keeps it among the idle.
     pub(super) fn release(&mut self, slot: u32) {
-        let Some((key, user)) = self.users.at(slot) else { return };
+        let Some(user) = self.user(slot).filter(|_| !self.is_idle(slot)) else { return };
         let member = !self.memberships_stored && !user.groups().is_empty();
-        if user.sessions > 0 || user.joining > 0 || member {
-            return;
+        if user.sessions == 0 && user.joining == 0 && !member && !self.keeps_idle(slot) {
+            self.forget(slot);
         }
+    }
+
+    /// Takes a user out.
+    pub(super) fn forget(&mut self, slot: u32) {
+        let Some((key, user)) = self.users.at(slot) else { return };
         let hash = self.hasher.hash_one(user.name.as_str());
         if let Ok(entry) = self.index.find_entry(hash, |&other| other == slot) {
             entry.remove();
@@ -305,12 +313,13 @@ impl People {
             let own = self.sessions_of(key.index).filter(|(_, session)| session.user == key.index).count();
             assert_eq!(own, user.sessions as usize, "{}: its list holds its sessions", user.name);
             assert!(
-                own > 0 || user.joining > 0 || !user.groups().is_empty(),
+                own > 0 || user.joining > 0 || !user.groups().is_empty() || self.is_idle(key.index),
                 "{}: held by something",
                 user.name
             );
             listed += own;
         }
+        self.idle_invariants();
         assert_eq!(listed, self.sessions.len(), "every session is in its user's list");
     }
 }

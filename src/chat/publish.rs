@@ -36,6 +36,9 @@ impl Rules {
         let frames = fx.encode(&Event::Message(stored(record)));
         match (self.conversations.at(slot).map(|at| &at.kind), &record.target) {
             (Some(&Kind::Private(homes)), Target::User(to)) => {
+                if record.prev == Seq(0) {
+                    self.met(&record.conversation, fx);
+                }
                 self.publish_private(record, to, homes, sender, &frames, ack, fx);
             }
             (Some(Kind::Group(_)), Target::Group(group)) => {

@@ -32,6 +32,14 @@ impl Rules {
             // Its parties stand in its name: there is nothing to load for that.
             return self.read(ask.origin, &ask.conversation, *range, fx);
         }
+        if let What::History { range } = &ask.what
+            && self.is_known_member(&ask)
+        {
+            return self.read(ask.origin, &ask.conversation, *range, fx);
+        }
+        if let What::Cursor { to, command } = ask.what {
+            return self.move_cursor(ask.origin, &ask.conversation, to, command, now, fx);
+        }
         let slot = match self.conversations.find(&ask.conversation) {
             Some(slot) => slot,
             None => match self.conversations.begin(&ask.conversation, &self.config.router) {
@@ -53,6 +61,13 @@ impl Rules {
         }
     }
 
+    /// Whether a group that is not active need not be made so to know that someone is in it.
+    fn is_known_member(&mut self, ask: &Ask<'_>) -> bool {
+        let Some(head) = self.heads.find(&ask.conversation) else { return false };
+        let who = self.heads.who(&ask.origin.user);
+        self.heads.cursor(head, who).is_some() && self.conversations.find(&ask.conversation).is_none()
+    }
+
     fn perform<E: Effects>(&mut self, slot: u32, ask: Ask<'_>, now: Now, fx: &mut E) {
         let Ask { origin, conversation, what } = ask;
         match what {
@@ -62,6 +77,8 @@ impl Rules {
             What::Join => self.join_group(slot, origin, now, fx),
             What::Leave => self.leave_group(slot, origin, fx),
             What::Members { after } => self.list_members(slot, &origin, after.as_ref(), fx),
+            // Handled before: it needs no sequencer.
+            What::Cursor { .. } => {}
             What::Typing { target } => self.typing_in_group(slot, &origin, &target, fx),
             What::History { range } => match self.conversations.at(slot).and_then(Conversation::group) {
                 Some(group) if group.has(&origin.user) => self.read(origin, &conversation, range, fx),
@@ -193,15 +210,23 @@ impl Rules {
         fx: &mut E,
     ) {
         let Some(slot) = self.conversations.find(conversation) else { return };
-        let floor = self.conversations.floor;
+        let floor = self.conversations.floor(now.wall);
         let Some(at) = self.conversations.at_mut(slot) else { return };
         let Some(stalled) = at.stalled.take_if(|stalled| stalled.asked) else { return };
-        at.resume(activation.head, activation.trimmed, floor, now.wall);
+        at.resume(&activation, floor);
+        at.head = self.heads.find(conversation);
+        if let Some(head) = at.head {
+            self.heads.resumed(head, activation.head, activation.first);
+        }
         for record in &activation.recent {
             self.ids.remember(record, activation.durability, now.wall);
         }
         if let Some(group) = at.group_mut() {
             group.load(activation.members);
+            let members = group.settled;
+            if let Some(head) = at.head {
+                self.heads.counts_members(head, members);
+            }
         }
         for unresolved in stalled.unresolved {
             self.resolve(slot, unresolved, &activation.recent, fx);

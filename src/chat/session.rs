@@ -39,7 +39,8 @@ impl Rules {
             fx.close(conn, CloseCode::ConnectionLimit, "this user has too many connections");
             return None;
         }
-        if known.is_none() && self.people.users.len() >= self.config.users_max {
+        let counted = known.is_some_and(|user| !self.people.is_idle(user));
+        if sessions == 0 && self.people.busy() - usize::from(counted) >= self.config.users_max {
             fx.count(Counter::UsersFull);
             fx.close(conn, CloseCode::TooMany, "the server knows too many users; try later");
             return None;

@@ -1,7 +1,7 @@
 //! What an ephemeral event is about: of two with the same topic, a slow receiver needs only the later. Knows no session.
 
 use crate::frame::Topic;
-use crate::ids::{GroupName, UserName};
+use crate::ids::{ConversationId, GroupName, UserName};
 use crate::route::Router;
 use siphasher::sip128::Hasher128;
 use std::hash::Hasher;
@@ -14,6 +14,11 @@ pub(super) fn typing(router: &Router, from: &UserName, group: Option<&GroupName>
 /// Somebody is in a group, or is not.
 pub(super) fn membership(router: &Router, group: &GroupName, user: &UserName) -> Topic {
     of(router, b'm', &[user.as_str(), group.as_str()])
+}
+
+/// Somebody has got further in a conversation.
+pub(super) fn receipt(router: &Router, conversation: &ConversationId, user: &UserName) -> Topic {
+    of(router, b'r', &[user.as_str(), conversation.as_str()])
 }
 
 /// A keyed hash, so that nobody can choose names to silence others with.

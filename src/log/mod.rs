@@ -55,6 +55,13 @@ pub enum Record {
         joined: bool,
         seq: Seq,
     },
+    /// Up to where a user has a conversation's messages, and has read them; it replaces the user's one before.
+    Cursor {
+        conversation: ConversationId,
+        user: UserName,
+        received: Seq,
+        read: Seq,
+    },
 }
 
 /// What became of an append. Once an append of a partition is not committed, neither is any that was queued behind it

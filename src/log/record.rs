@@ -7,6 +7,7 @@
 //! |---|---|
 //! | 1 message | `seq`, `prev`, `time` (8 bytes each), conversation, sender, `id` (empty for none), 0 JSON / 1 text / 2 bytes, the content |
 //! | 2 member | 0 left / 1 joined, `seq` (8 bytes), group, user |
+//! | 3 cursor | `received`, `read` (8 bytes each), conversation, user |
 //!
 //! Whom a message was sent to is not stored: a conversation's name and its sender say it.
 
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 const MESSAGE: u8 = 1;
 const MEMBER: u8 = 2;
+const CURSOR: u8 = 3;
 
 /// Bytes that are no record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,6 +38,13 @@ pub fn write(partition: PartitionId, record: &Record, out: &mut Vec<u8>) {
             out.extend_from_slice(&[MEMBER, u8::from(*joined)]);
             out.extend_from_slice(&seq.0.to_le_bytes());
             write_text(group.as_str(), out);
+            write_text(user.as_str(), out);
+        }
+        Record::Cursor { conversation, user, received, read } => {
+            out.push(CURSOR);
+            out.extend_from_slice(&received.0.to_le_bytes());
+            out.extend_from_slice(&read.0.to_le_bytes());
+            write_text(conversation.as_str(), out);
             write_text(user.as_str(), out);
         }
     }
@@ -76,6 +85,7 @@ pub fn read(bytes: &mut &[u8]) -> Result<(PartitionId, Record), BadRecord> {
     let record = match kind {
         MESSAGE => Record::Message(Arc::new(read_message(rest)?)),
         MEMBER => read_member(rest)?,
+        CURSOR => read_cursor(rest)?,
         _ => return Err(BadRecord),
     };
     Ok((PartitionId(partition), record))
@@ -116,6 +126,17 @@ fn read_member(mut bytes: &[u8]) -> Result<Record, BadRecord> {
         return Err(BadRecord);
     }
     Ok(Record::Member { group, user, joined, seq })
+}
+
+fn read_cursor(mut bytes: &[u8]) -> Result<Record, BadRecord> {
+    let bytes = &mut bytes;
+    let (received, read) = (Seq(read_number(bytes)?), Seq(read_number(bytes)?));
+    let conversation = ConversationId::parse(read_text(bytes)?).map_err(|_| BadRecord)?;
+    let user = UserName::new(read_text(bytes)?).map_err(|_| BadRecord)?;
+    if !bytes.is_empty() {
+        return Err(BadRecord);
+    }
+    Ok(Record::Cursor { conversation, user, received, read })
 }
 
 /// Whom a message was sent to: the group, or the one of two who did not send it.
@@ -202,9 +223,27 @@ mod tests {
         })
     }
 
+    fn cursor() -> impl Strategy<Value = Record> {
+        (name(), name(), any::<bool>(), any::<[u64; 2]>()).prop_map(
+            |(user, other, group, [received, read])| {
+                let user = UserName::new(&user).unwrap();
+                let conversation = if group {
+                    ConversationId::group(&GroupName::new(&other).unwrap())
+                } else {
+                    ConversationId::private(&user, &UserName::new(&other).unwrap())
+                };
+                Record::Cursor { conversation, user, received: Seq(received), read: Seq(read) }
+            },
+        )
+    }
+
+    fn record() -> impl Strategy<Value = Record> {
+        prop_oneof![message(), member(), cursor()]
+    }
+
     proptest! {
         #[test]
-        fn every_record_comes_back(records in prop::collection::vec((0..64u8, prop_oneof![message(), member()]), 1..8)) {
+        fn every_record_comes_back(records in prop::collection::vec((0..64u8, record()), 1..8)) {
             let mut bytes = Vec::new();
             for (partition, record) in &records {
                 write(PartitionId(*partition), record, &mut bytes);
@@ -217,7 +256,7 @@ mod tests {
         }
 
         #[test]
-        fn a_record_that_was_cut_is_none(record in prop_oneof![message(), member()], at in any::<prop::sample::Index>()) {
+        fn a_record_that_was_cut_is_none(record in record(), at in any::<prop::sample::Index>()) {
             let mut bytes = Vec::new();
             write(PartitionId(1), &record, &mut bytes);
             let mut cut = &bytes[..at.index(bytes.len())];

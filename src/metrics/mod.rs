@@ -124,6 +124,14 @@ counters! {
     LimitedConnection = "rate_limited" { by = "connection" } "What was refused for coming too fast, by whose limit";
     LimitedUser = "rate_limited" { by = "user" } "What was refused for coming too fast, by whose limit";
     LimitedBegun = "rate_limited" { by = "new" } "What was refused for coming too fast, by whose limit";
+    ListsMissed = "lists_read" {} "Sign-ins of users whose conversations were not known and had to be read";
+    HeadsHit = "heads" { found = "hit" } "Conversations of a sync of which it was known in memory how they stand, or not";
+    HeadsMissed = "heads" { found = "miss" } "Conversations of a sync of which it was known in memory how they stand, or not";
+    TailsHit = "tails" { found = "hit" } "Pages of messages that were all in memory, or not";
+    TailsMissed = "tails" { found = "miss" } "Pages of messages that were all in memory, or not";
+    SyncsCut = "syncs_cut" {} "Conversations told without their messages since too many syncs were under way";
+    Receipts = "receipts" {} "Receipts told";
+    ReceiptsDropped = "receipts_dropped" {} "Receipts not told since too many were waiting";
     Appended = "log_appended" {} "Records appended to the log";
     Acked = "acks" {} "Acks given to senders";
     Duplicates = "messages_duplicate" {} "Messages recognised by their id and not delivered again";
@@ -182,6 +190,8 @@ gauges! {
     Outboxes = "outboxes_used" {} "Outboxes of connections, with something queued or under way";
     Moves = "moves_active" {} "Connections that wait to move to another shard, or are on their way";
     Places = "address_places" {} "Connections that count for their address";
+    HeadsBytes = "heads_bytes" {} "Bytes of what is kept of how conversations stand";
+    TailsBytes = "tails_bytes" {} "Bytes of conversations' newest messages kept in memory";
     ViewBytes = "view_bytes" {} "Bytes of messages kept in memory";
 }
 

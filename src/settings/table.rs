@@ -153,6 +153,10 @@ settings! {
     store_watchdog: Duration = "store.watchdog", "2s", from "1ms" to "1h";
     /// With store.durability `memory`: messages kept, on all cores together; past it the oldest are forgotten.
     store_memory_max_bytes: Bytes = "store.memory_max_bytes", "256MiB", from "1MiB" to "1024GiB";
+    /// Kept in memory of how conversations stand and for whom, on all cores together, so that who comes back and has missed nothing costs no read; what was not used lately goes.
+    store_heads_max_bytes: Bytes = "store.heads_max_bytes", "256MiB", from "1MiB" to "1024GiB";
+    /// With messages on disk: the newest ones kept in memory as well, on all cores together; past it the oldest go, and are read from the disk.
+    store_tails_max_bytes: Bytes = "store.tails_max_bytes", "256MiB", from "1MiB" to "1024GiB";
 
     /// The file with the secret that signs tokens (HS256): at least 32 bytes, one trailing newline is ignored.
     token_key_file: Option<PathBuf> = "token.key_file", "", flag "token-key";

@@ -147,7 +147,8 @@ impl Chat {
         if let Some(others) = self.waiting.get_mut(user) {
             return others.push((conn, pending));
         }
-        self.io.storage.ask(Want::Groups(user.clone()));
+        net.counters.count(Counter::ListsMissed);
+        self.io.storage.ask(Want::Conversations(user.clone()));
         self.waiting.insert(user.clone(), vec![(conn, pending)]);
     }
 
@@ -162,7 +163,7 @@ impl Chat {
 
     /// Those who waited for this user's groups cannot come in now.
     fn turn_away(&mut self, net: &mut Plane, user: &UserName) {
-        self.rules.groups_unknown(user);
+        self.rules.belongings_unknown(user);
         for (conn, _) in self.waiting.remove(user).unwrap_or_default() {
             net.close(conn, CloseCode::Internal, "the store cannot be read: try again");
         }
@@ -292,6 +293,8 @@ impl Chat {
         gauges.set(Gauge::FanOutJobs, rules.fanout_jobs as u64);
         gauges.set(Gauge::MailboxDepth, mailbox.depth() as u64);
         gauges.set(Gauge::SpillDepth, self.io.mailroom.spilled() as u64);
+        gauges.set(Gauge::HeadsBytes, rules.heads_bytes as u64);
+        gauges.set(Gauge::TailsBytes, rules.tails_bytes as u64);
         gauges.set(Gauge::ViewBytes, self.io.storage.bytes() as u64);
     }
 
@@ -358,11 +361,12 @@ impl Chat {
                 self.rules.activated(&conversation, *activation, now, world);
             }
             Answer::Page(read, page) => self.rules.page(ReadId(read), &page, now, world),
-            Answer::Groups(user, groups) => {
-                self.rules.groups_known(&user, groups);
+            Answer::Survey(read, found) => self.rules.surveyed(ReadId(read), found, now, world),
+            Answer::Conversations(user, groups, privates) => {
+                self.rules.belongings_known(&user, groups, &privates);
                 self.admit(net, &user);
                 // Whoever did not wait for it has left nothing behind.
-                self.rules.groups_unknown(&user);
+                self.rules.belongings_unknown(&user);
             }
             Answer::Failed(want, error) => {
                 // Somebody has to look at the disk; whoever asked is told to try later.
@@ -383,7 +387,8 @@ impl Chat {
         match want {
             Want::Activation(conversation) => self.rules.not_activated(&conversation, now, world),
             Want::Page(read, ..) => self.rules.no_page(ReadId(read), world),
-            Want::Groups(user) => self.turn_away(net, &user),
+            Want::Survey(read, _) => self.rules.not_surveyed(ReadId(read), now, world),
+            Want::Conversations(user) => self.turn_away(net, &user),
         }
     }
 }
@@ -472,6 +477,7 @@ impl App for Chat {
         if let Some(millis) = mailbox.bell().take_drain() {
             self.end_by = Some(self.now.uptime.saturating_add(millis));
             net.drain();
+            self.rules.hurry();
         }
         if mailbox.bell().take_missed() {
             self.rules.missed();
@@ -505,8 +511,8 @@ impl App for Chat {
         busy || self.io.mailroom.is_spilling()
     }
 
-    fn end_by(&self) -> Option<u64> {
-        self.end_by
+    fn wake_by(&self) -> Option<u64> {
+        [self.end_by, self.rules.due()].into_iter().flatten().min()
     }
 
     fn is_finished(&self, net: &Plane) -> bool {

@@ -4,7 +4,7 @@ use super::launch::{AppKind, Plan};
 use crate::chat::{Config, Rates};
 use crate::durability::Durability;
 use crate::frame::ENCODINGS;
-use crate::ids::ShardId;
+use crate::ids::{Seq, ShardId};
 use crate::meter::Rate;
 use crate::net::crowd::Crowd;
 use crate::net::deflate;
@@ -79,9 +79,10 @@ const fn subprotocols() -> [&'static str; ENCODINGS] {
     names
 }
 
-pub(super) fn rules_config(plan: &Plan, shard: ShardId, router: Router) -> Config {
+pub(super) fn rules_config(plan: &Plan, shard: ShardId, router: Router, reserved: Option<Seq>) -> Config {
     let settings = &plan.settings;
     let cores = plan.cores.len();
+    let stored = settings.store_durability != Durability::Memory;
     let share = |all: u32| (all as usize).div_ceil(cores);
     Config {
         shard,
@@ -101,8 +102,12 @@ pub(super) fn rules_config(plan: &Plan, shard: ShardId, router: Router) -> Confi
         idempotency_window_ms: millis(settings.idempotency_window),
         active_conversations_max: share(settings.chat_active_conversations_max),
         users_max: share(settings.chat_users_max),
-        memberships_stored: settings.store_durability != Durability::Memory,
+        memberships_stored: stored,
         message_size_limit: settings.message_size_limit.get(),
+        seqs_reserved: reserved,
+        queue_max_size: settings.client_queue_max_size.get(),
+        heads_max_bytes: settings.store_heads_max_bytes.get() / cores,
+        tails_max_bytes: if stored { settings.store_tails_max_bytes.get() / cores } else { 0 },
         rates: Rates {
             commands: Rate::per_second(settings.rate_user_messages, settings.rate_user_bytes.0),
             begun: Rate::per_hour(settings.rate_user_new),

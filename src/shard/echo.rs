@@ -85,7 +85,7 @@ impl App for Echo {
         net.is_draining() && net.drain_slice()
     }
 
-    fn end_by(&self) -> Option<u64> {
+    fn wake_by(&self) -> Option<u64> {
         self.end_by
     }
 

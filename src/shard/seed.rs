@@ -111,13 +111,14 @@ impl Seed {
         }
         let cores = plan.cores.len();
         let mailroom = Mailroom::new(me, peers);
+        let reserved = port.as_ref().map(Port::reserved);
         let storage = match port {
             Some(port) => Storage::disk(port),
             None => Storage::memory(settings.store_memory_max_bytes.get() / cores),
         };
         let parts = Parts {
             me,
-            rules: Rules::new(rules_config(&plan, me, router.clone()), now),
+            rules: Rules::new(rules_config(&plan, me, router.clone(), reserved), now),
             router,
             lobby: Lobby::new(plan.verifier.clone(), settings.server_dev),
             io: Io::new(mailroom, storage, spoken),

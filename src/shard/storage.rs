@@ -91,8 +91,9 @@ impl Storage {
                     Want::Page(read, conversation, range) => {
                         Answer::Page(read, memory.view.read(&conversation, range))
                     }
+                    Want::Survey(read, looks) => Answer::Survey(read, memory.view.survey(&looks)),
                     // What this process knows of them it knows at the user's home.
-                    Want::Groups(user) => Answer::Groups(user, Vec::new()),
+                    Want::Conversations(user) => Answer::Conversations(user, Vec::new(), Vec::new()),
                 };
                 memory.answers.push(answer);
             }

@@ -26,8 +26,8 @@ pub trait App: Handler {
     /// Whatever is to be done once a turn; true if there is more to do at once.
     fn turn(&mut self, net: &mut Plane) -> bool;
 
-    /// Uptime (ms) by which a shard that goes down ends, whoever has not closed yet.
-    fn end_by(&self) -> Option<u64>;
+    /// Uptime (ms) at which there is something to do, whatever happens until then.
+    fn wake_by(&self) -> Option<u64>;
 
     /// Whether the shard has come to its end.
     fn is_finished(&self, net: &Plane) -> bool;
@@ -79,9 +79,9 @@ pub async fn run<A: App>(
         }
         let asleep = Instant::now();
         if !drowsy && net.can_nap() {
-            drowsy = nap(&mut net, bell, app.end_by(), now.uptime)?;
+            drowsy = nap(&mut net, bell, app.wake_by(), now.uptime)?;
         } else {
-            net.arm_timer(app.end_by());
+            net.arm_timer(app.wake_by());
             net.listen_for_events(true);
             bell.park();
             // Submits the timer; what came in between ends the sleep before it begins.
@@ -99,8 +99,8 @@ pub async fn run<A: App>(
 
 /// Sleeps in the ring for a little: cheaper than through the executor, whose other tasks wait meanwhile. True when nothing
 /// happened, and a real sleep is due.
-fn nap(net: &mut Plane, bell: &Doorbell, end_by: Option<u64>, uptime: u64) -> io::Result<bool> {
-    let deadline = [net.next_deadline(), end_by].into_iter().flatten().min();
+fn nap(net: &mut Plane, bell: &Doorbell, wake_by: Option<u64>, uptime: u64) -> io::Result<bool> {
+    let deadline = [net.next_deadline(), wake_by].into_iter().flatten().min();
     let left = deadline.map_or(NAP_MS, |at| at.saturating_sub(uptime).clamp(1, NAP_MS));
     bell.nap();
     if !bell.has_mail() {

@@ -11,9 +11,10 @@ use crate::metrics::{Counter, Histogram, Histograms};
 use crate::net::frame::{self, Opcode};
 use crate::net::plane::Plane;
 use crate::store::Want;
-use crate::view::Range;
+use crate::view::{Looks, Range};
 use crate::wire::{CloseCode, Encoding, Event};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// What a shard's rules act upon, besides the plane.
@@ -152,6 +153,10 @@ impl Effects for World<'_> {
 
     fn read(&mut self, read: ReadId, conversation: &ConversationId, range: Range) {
         self.io.storage.ask(Want::Page(read.0, conversation.clone(), range));
+    }
+
+    fn survey(&mut self, read: ReadId, looks: Arc<Looks>) {
+        self.io.storage.ask(Want::Survey(read.0, looks));
     }
 
     fn count(&mut self, counter: Counter) {

@@ -5,6 +5,7 @@ use super::stopped::{Progress, Stopped, Tell, no_gap};
 use crate::ids::{ConversationId, GroupName, Parties, Seq, UserName};
 use crate::log::disk::Found;
 use crate::log::{MessageRecord, Position, Record};
+use crate::view::Cursor;
 use crate::view::disk::{DiskView, Entry, ViewError};
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -104,6 +105,8 @@ pub fn check(store: &Stopped, tell: Tell<'_>) -> Checked {
 
 /// The last that records of the log say of a membership: after which `seq` someone joined, or left.
 type Memberships = BTreeMap<(GroupName, UserName), Option<Seq>>;
+/// The last that they say of how far someone has got.
+type Cursors = BTreeMap<(ConversationId, UserName), Cursor>;
 
 /// Each commit, and that the view has what its records say.
 fn of_log(
@@ -113,7 +116,7 @@ fn of_log(
     progress: &mut Progress<'_>,
 ) -> Option<Found> {
     let applied = found.applied;
-    let mut memberships = Memberships::new();
+    let (mut memberships, mut cursors) = (Memberships::new(), Cursors::new());
     let mut of_view = Ok(());
     let log = store.log(&mut |position, record| {
         progress.step();
@@ -125,6 +128,9 @@ fn of_log(
             Record::Member { group, user, joined, seq } => {
                 memberships.insert((group, user), joined.then_some(seq));
             }
+            Record::Cursor { conversation, user, received, read } => {
+                cursors.insert((conversation, user), Cursor { received, read });
+            }
         }
     });
     for ((group, user), said) in memberships {
@@ -133,6 +139,16 @@ fn of_log(
             if kept != said {
                 found
                     .fault(format_args!("the view: {user} in g:{group} is not what the log says"), MEND_VIEW);
+            }
+        });
+    }
+    for ((conversation, user), said) in cursors {
+        let Some(view) = view.filter(|_| of_view.is_ok()) else { break };
+        of_view = view.cursor(&conversation, &user).map(|kept| {
+            if kept != Some(said) {
+                let what =
+                    format_args!("the view: the cursor of {user} in {conversation} is not what the log says");
+                found.fault(what, MEND_VIEW);
             }
         });
     }

@@ -21,6 +21,8 @@ pub struct Exported {
     pub messages: u64,
     /// Memberships of groups.
     pub members: u64,
+    /// How far users have got in conversations.
+    pub cursors: u64,
     /// The position of the last record that went into it.
     pub position: Position,
 }
@@ -97,8 +99,8 @@ pub fn export(
     lines.line(&Line::End(counts))?;
     lines.flush()?;
     lines.out.flush().map_err(ExportError::Write)?;
-    let Counts { conversations, messages, members } = counts;
-    Ok(Exported { conversations, messages, members, position })
+    let Counts { conversations, messages, members, cursors } = counts;
+    Ok(Exported { conversations, messages, members, cursors, position })
 }
 
 /// Which records these are: a store that has none of its own yet says what it began with, so that its export is the one it is made of.
@@ -132,6 +134,11 @@ fn of_view(
         let (group, user, since) = member?;
         counts.members += 1;
         lines.line(&Line::Member(group, user, since))?;
+    }
+    for cursor in view.cursors() {
+        let (conversation, user, cursor) = cursor?;
+        counts.cursors += 1;
+        lines.line(&Line::Cursor(conversation, user, cursor))?;
     }
     Ok(counts)
 }

@@ -9,6 +9,7 @@ use crate::ids::{ConversationId, GroupName, Seq, UserName};
 use crate::limits::{APPLY_BYTES, EXPORT_LINE_MAX};
 use crate::log::disk;
 use crate::log::{Position, Record};
+use crate::view::Cursor;
 use crate::view::disk::{Applying, DiskView, ViewError};
 use std::fmt;
 use std::io::{self, BufRead, Read};
@@ -78,6 +79,8 @@ pub struct Imported {
     pub messages: u64,
     /// Memberships of groups.
     pub members: u64,
+    /// How far users have got in conversations.
+    pub cursors: u64,
 }
 
 /// Makes a store of an export's lines, in a folder without one or with an empty one.
@@ -96,8 +99,8 @@ pub fn import(path: &Path, lines: &mut dyn BufRead, tell: Tell<'_>) -> Result<Im
     let old = folder.swap_view(&part)?;
     folder.begins_with(origin)?;
     std::fs::remove_dir_all(old)?;
-    let Counts { conversations, messages, members } = counts;
-    Ok(Imported { conversations, messages, members })
+    let Counts { conversations, messages, members, cursors } = counts;
+    Ok(Imported { conversations, messages, members, cursors })
 }
 
 fn is_empty(folder: &Folder) -> Result<bool, ImportError> {
@@ -177,6 +180,9 @@ impl Making<'_> {
             Line::Member(group, user, seq) => {
                 applying.put(&Record::Member { group, user, joined: true, seq });
             }
+            Line::Cursor(conversation, user, Cursor { received, read }) => {
+                applying.put(&Record::Cursor { conversation, user, received, read });
+            }
             Line::Export(_) | Line::End(_) => {}
         }
         Ok(())
@@ -196,6 +202,7 @@ struct Order {
     conversation: Option<(ConversationId, Seq)>,
     last: Seq,
     member: Option<(GroupName, UserName)>,
+    cursor: Option<(ConversationId, UserName)>,
     ended: bool,
 }
 
@@ -216,6 +223,7 @@ impl Order {
                 self.message(&message.conversation, message.seq, message.prev)
             }
             Line::Member(group, user, _) => self.member(group, user),
+            Line::Cursor(conversation, user, _) => self.cursor(conversation, user),
             Line::End(counts) => {
                 self.conversation_ends()?;
                 self.ended = true;
@@ -230,7 +238,8 @@ impl Order {
 
     fn conversation(&mut self, conversation: &ConversationId, head: Seq) -> Result<(), String> {
         self.conversation_ends()?;
-        if self.member.is_some() || self.conversation.as_ref().is_some_and(|(last, _)| last >= conversation) {
+        if self.is_past_messages() || self.conversation.as_ref().is_some_and(|(last, _)| last >= conversation)
+        {
             return Err("conversations stand in the order of their names, before all members".into());
         }
         self.counts.conversations += 1;
@@ -242,7 +251,7 @@ impl Order {
         let Some((_, head)) = self
             .conversation
             .as_ref()
-            .filter(|(current, _)| current == conversation && self.member.is_none())
+            .filter(|(current, _)| current == conversation && !self.is_past_messages())
         else {
             return Err("a message stands behind its conversation".into());
         };
@@ -256,7 +265,7 @@ impl Order {
 
     fn conversation_ends(&self) -> Result<(), String> {
         match &self.conversation {
-            Some((conversation, head)) if *head != self.last && self.member.is_none() => {
+            Some((conversation, head)) if *head != self.last && !self.is_past_messages() => {
                 Err(format!("before it, messages of {conversation} are missing up to the head {}", head.0))
             }
             _ => Ok(()),
@@ -266,11 +275,28 @@ impl Order {
     fn member(&mut self, group: &GroupName, user: &UserName) -> Result<(), String> {
         self.conversation_ends()?;
         let this = (group.clone(), user.clone());
-        if self.member.as_ref().is_some_and(|last| *last >= this) {
-            return Err("members stand in the order of their groups' and their own names".into());
+        if self.cursor.is_some() || self.member.as_ref().is_some_and(|last| *last >= this) {
+            return Err(
+                "members stand in the order of their groups' and their own names, before all cursors".into(),
+            );
         }
         self.counts.members += 1;
         self.member = Some(this);
         Ok(())
+    }
+
+    fn cursor(&mut self, conversation: &ConversationId, user: &UserName) -> Result<(), String> {
+        self.conversation_ends()?;
+        let this = (conversation.clone(), user.clone());
+        if self.cursor.as_ref().is_some_and(|last| *last >= this) {
+            return Err("cursors stand in the order of their conversations' and users' names".into());
+        }
+        self.counts.cursors += 1;
+        self.cursor = Some(this);
+        Ok(())
+    }
+
+    fn is_past_messages(&self) -> bool {
+        self.member.is_some() || self.cursor.is_some()
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::ids::{CommandId, ConversationId, GroupName, Millis, Seq, UserName};
 use crate::log::{MessageRecord, record};
+use crate::view::Cursor;
 use crate::wire::{Payload, PayloadKind};
 use data_encoding::{BASE64, HEXLOWER};
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,7 @@ pub(super) struct Counts {
     pub conversations: u64,
     pub messages: u64,
     pub members: u64,
+    pub cursors: u64,
 }
 
 /// One line.
@@ -40,6 +42,8 @@ pub(super) enum Line {
     Message(Box<MessageRecord>),
     /// A group's member, and after which `seq` the user joined.
     Member(GroupName, UserName, Seq),
+    /// How far a user has got in a conversation.
+    Cursor(ConversationId, UserName, Cursor),
     End(Counts),
 }
 
@@ -98,12 +102,26 @@ struct MemberFields<'a> {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct CursorFields<'a> {
+    #[serde(rename = "type", borrow)]
+    line: Cow<'a, str>,
+    #[serde(borrow)]
+    conversation: Cow<'a, str>,
+    #[serde(borrow)]
+    user: Cow<'a, str>,
+    received: u64,
+    read: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct EndFields<'a> {
     #[serde(rename = "type", borrow)]
     line: Cow<'a, str>,
     conversations: u64,
     messages: u64,
     members: u64,
+    cursors: u64,
 }
 
 /// The type alone, whatever else there is.
@@ -138,12 +156,16 @@ impl Line {
                     &MemberFields { line: "member".into(), group, user, since: since.0 },
                 )
             }
-            Self::End(Counts { conversations, messages, members }) => {
-                let (conversations, messages, members) = (*conversations, *messages, *members);
-                serde_json::to_writer(
-                    out,
-                    &EndFields { line: "end".into(), conversations, messages, members },
-                )
+            Self::Cursor(conversation, user, Cursor { received, read }) => {
+                let (conversation, user) = (conversation.as_str().into(), user.as_str().into());
+                let (line, received, read) = ("cursor".into(), received.0, read.0);
+                serde_json::to_writer(out, &CursorFields { line, conversation, user, received, read })
+            }
+            Self::End(Counts { conversations, messages, members, cursors }) => {
+                let line = "end".into();
+                let (conversations, messages, members, cursors) =
+                    (*conversations, *messages, *members, *cursors);
+                serde_json::to_writer(out, &EndFields { line, conversations, messages, members, cursors })
             }
         }
     }
@@ -163,9 +185,15 @@ impl Line {
                 let group = GroupName::new(&group).map_err(|error| format!("`group`: {error}"))?;
                 Ok(Self::Member(group, read_user(&user, "user")?, read_seq(since, "since")?))
             }
+            "cursor" => {
+                let CursorFields { conversation, user, received, read, .. } = parse(text)?;
+                let (received, read) = (read_seq(received, "received")?, read_seq(read, "read")?);
+                let conversation = read_conversation(&conversation)?;
+                Ok(Self::Cursor(conversation, read_user(&user, "user")?, Cursor { received, read }))
+            }
             "end" => {
-                let EndFields { conversations, messages, members, .. } = parse(text)?;
-                Ok(Self::End(Counts { conversations, messages, members }))
+                let EndFields { conversations, messages, members, cursors, .. } = parse(text)?;
+                Ok(Self::End(Counts { conversations, messages, members, cursors }))
             }
             other => Err(format!("`type` is `{other}`, which this version does not know")),
         }

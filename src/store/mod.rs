@@ -21,6 +21,7 @@ mod port;
 mod readers;
 mod rebuild;
 mod replay;
+mod seqs;
 mod shared;
 mod stats;
 mod stopped;
@@ -44,6 +45,7 @@ pub use watch::Watch;
 
 pub use crate::log::disk::{Cut, Found};
 
+use crate::ids::Millis;
 use crate::limits::{APPLY_COMMITS, STORE_READERS};
 use crate::log::disk::{Batch, End, Health, Order, Plan, Sink, Writer};
 use crate::log::{Durability, Position};
@@ -52,12 +54,13 @@ use flume::Sender;
 use folder::Folder;
 use port::Done;
 use readers::{Count, Job};
+use seqs::Seqs;
 use shared::Shared;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Wakes a shard that may be asleep.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
@@ -99,6 +102,7 @@ pub struct Report {
 pub struct Store {
     folder: Folder,
     watch: Watch,
+    seqs: Seqs,
     orders: Sender<Order>,
     jobs: Sender<Job>,
     closing: Arc<AtomicBool>,
@@ -150,12 +154,13 @@ impl Store {
             .with(|view| Ok(replay::replay(&folder, view, logged)))
             .map_err(|error| StoreError::View(folder.view(), error))??;
         let io = |error| StoreError::Io(config.folder.clone(), error);
+        let (seqs, reserver) = seqs::open(&config.folder, wall()).map_err(StoreError::Folder)?;
         let health = Arc::new(Health::default());
         let (orders, queue) = flume::unbounded();
         let (commits, committed) = flume::bounded(APPLY_COMMITS);
         let applied = Arc::new(Applied::new(report.head));
         let count = Arc::new(Count::default());
-        let (ports, done, jobs, reads) = port::make(&wakes, &orders, &health, config.durability);
+        let (ports, done, jobs, reads) = port::make(&wakes, &orders, &health, &seqs, config.durability);
         let tell = Tell { done, due: vec![false; wakes.len()], wakes, commits };
         let plan = Plan {
             folder: folder.log(),
@@ -176,13 +181,14 @@ impl Store {
             log: folder.log(),
             store: folder.id(),
         };
-        let mut store = Self { folder, watch, orders, jobs, closing, threads: Vec::new() };
+        let mut store = Self { folder, watch, seqs, orders, jobs, closing, threads: Vec::new() };
         let core = config.core;
         store.start("log", move || {
             pin(core);
             writer.run(&queue);
         })?;
         store.start("view", move || applier.run(&committed))?;
+        store.start("seqs", move || reserver.run())?;
         for n in 0..STORE_READERS {
             let reader = reads.reader(Arc::clone(&view), &applied, &count, config.durability);
             store.start(&format!("reader-{n}"), move || reader.run())?;
@@ -222,6 +228,7 @@ impl Drop for Store {
         for _ in 0..STORE_READERS {
             let _ = self.jobs.send(Job::Stop);
         }
+        self.seqs.stop();
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
@@ -235,6 +242,12 @@ fn pin(core: Option<usize>) {
     {
         eprintln!("warning: the log's thread could not be pinned to core {core} (store.core)");
     }
+}
+
+/// What the clock says.
+fn wall() -> Millis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Millis(u64::try_from(since.as_millis()).unwrap_or(0))
 }
 
 /// Where the store of a folder keeps its log.

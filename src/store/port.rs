@@ -2,12 +2,13 @@
 
 use super::Wake;
 use super::readers::{Job, Reads};
+use super::seqs::Seqs;
 use crate::ids::{ConversationId, GroupName, PartitionId, Seq, UserName};
 use crate::limits::{COMMIT_BYTES_MAX, PORT_BYTES, PORT_READS, PORT_RECORDS};
 use crate::log::disk::{Batch, End, Health, Order};
 use crate::log::{Durability, Outcome, Position, Record, Refused, Ticket, record};
 use crate::view::disk::ViewError;
-use crate::view::{Activation, Page, Range};
+use crate::view::{Activation, Looks, Page, Range, Survey};
 use flume::{Receiver, Sender};
 use std::sync::Arc;
 
@@ -27,7 +28,10 @@ pub(super) struct Done {
 pub enum Want {
     Activation(ConversationId),
     Page(u64, ConversationId, Range),
-    Groups(UserName),
+    /// How conversations stand for a user; the number is its asker's own.
+    Survey(u64, Arc<Looks>),
+    /// Which conversations a user has.
+    Conversations(UserName),
 }
 
 /// What was read.
@@ -36,7 +40,9 @@ pub enum Want {
 pub enum Answer {
     Activation(ConversationId, Box<Activation>),
     Page(u64, Page),
-    Groups(UserName, Vec<(GroupName, Seq)>),
+    Survey(u64, Vec<Option<Survey>>),
+    /// The user's groups, with the `seq` after which it joined, and its private conversations.
+    Conversations(UserName, Vec<(GroupName, Seq)>, Vec<ConversationId>),
     /// It could not be read.
     Failed(Want, ViewError),
     /// Too much was being read already.
@@ -51,6 +57,7 @@ pub struct Port {
     jobs: Sender<Job>,
     answers: Receiver<Answer>,
     health: Arc<Health>,
+    seqs: Seqs,
     next: Ticket,
     /// Records of this turn that were not handed over yet.
     batch: Vec<u8>,
@@ -68,6 +75,7 @@ pub(super) fn make(
     wakes: &[Wake],
     orders: &Sender<Order>,
     health: &Arc<Health>,
+    seqs: &Seqs,
     durability: Durability,
 ) -> (Vec<Port>, Vec<Sender<Done>>, Sender<Job>, Reads) {
     let (jobs, queue) = flume::unbounded();
@@ -85,6 +93,7 @@ pub(super) fn make(
             jobs: jobs.clone(),
             answers,
             health: Arc::clone(health),
+            seqs: seqs.clone(),
             next: Ticket(1),
             batch: Vec::new(),
             records: 0,
@@ -99,13 +108,24 @@ pub(super) fn make(
 }
 
 impl Port {
+    /// Up to where numbers may have been given by an earlier process: new ones are above it.
+    pub fn reserved(&self) -> Seq {
+        self.seqs.floor()
+    }
+
     /// Queues one record for the turn's batch.
     ///
     /// # Errors
-    /// [`Refused::Full`] when the log takes no records, enough of this shard's are under way, or no commit holds it.
+    /// [`Refused::Full`] when the log takes no records, enough of this shard's are under way, no commit holds it, or no more numbers
+    /// are reserved.
     pub fn append(&mut self, partition: PartitionId, record: &Record) -> Result<Ticket, Refused> {
         let before = self.batch.len();
         if !self.health.takes_records() || self.records_out >= PORT_RECORDS || self.bytes_out >= PORT_BYTES {
+            return Err(Refused::Full);
+        }
+        if let Record::Message(message) = record
+            && !self.seqs.allow(message.seq)
+        {
             return Err(Refused::Full);
         }
         record::write(partition, record, &mut self.batch);

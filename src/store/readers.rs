@@ -105,7 +105,10 @@ impl Reader {
                 Answer::Activation(conversation.clone(), Box::new(activation))
             }
             Want::Page(id, conversation, range) => Answer::Page(*id, view.read(conversation, *range)?),
-            Want::Groups(user) => Answer::Groups(user.clone(), view.groups_of(user)?),
+            Want::Survey(id, looks) => Answer::Survey(*id, view.survey(looks)?),
+            Want::Conversations(user) => {
+                Answer::Conversations(user.clone(), view.groups_of(user)?, view.privates_of(user)?)
+            }
         })
     }
 }

@@ -33,7 +33,7 @@ fn text(record: &mut StdRng) -> (PayloadKind, Vec<u8>) {
     }
 }
 
-/// Records of a few people who talk, join and leave.
+/// Records of a few people who talk, read, join and leave.
 fn talk(seed: u64, count: usize) -> Vec<Record> {
     println!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
@@ -43,6 +43,11 @@ fn talk(seed: u64, count: usize) -> Vec<Record> {
     (0..count)
         .map(|n| {
             let from = user(random.random_range(0..5));
+            if random.random_ratio(1, 8) {
+                let conversation = ConversationId::private(&from, &user(random.random_range(0..5)));
+                let (received, read) = (Seq(n as u64 + 1), Seq(n as u64));
+                return Record::Cursor { conversation, user: from, received, read };
+            }
             if random.random_ratio(1, 4) {
                 let (group, joined) = (group(random.random_range(0..3)), random.random_ratio(2, 3));
                 return Record::Member { group, user: from, joined, seq: Seq(n as u64) };

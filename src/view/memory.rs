@@ -1,15 +1,20 @@
 //! The view kept in memory: bounded tails of conversations, memberships. Knows no log, chat or shards.
 
 mod heap;
+mod tail;
 
-use super::{Activation, Page, Range, View};
+pub use tail::Newest;
+
+use super::survey::Scan;
+use super::{Activation, Cursor, Look, Looks, Page, Range, Survey, View};
 use crate::ids::{ConversationId, GroupName, Parties, Seq, UserName};
-use crate::limits::{ACTIVATION_RECENT, MEMORY_VIEW_HEADS};
+use crate::limits::{ACTIVATION_RECENT, MEMORY_VIEW_HEADS, RECEIPT_MEMBERS_MAX};
 use crate::log::{Durability, MessageRecord, Position, Record};
 use crate::slab::{Key, Slab};
 use hashbrown::HashMap;
 use heap::{Heap, Place};
 use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
 use std::sync::Arc;
 
 /// What a message costs besides its packed form (bytes): its entry in the conversation's index.
@@ -22,6 +27,8 @@ struct Tail {
     messages: VecDeque<Place>,
     head: Seq,
     trimmed: bool,
+    /// Of its parties or members: none for a user who has read nothing.
+    cursors: HashMap<UserName, Cursor>,
 }
 
 /// The index of one shard's conversations, under a byte budget: the shard's oldest messages go first, heads stay.
@@ -39,6 +46,8 @@ pub struct MemoryView {
     entries: usize,
     max_bytes: usize,
     max_heads: usize,
+    /// What a conversation costs besides its messages, if that counts (bytes).
+    tail_cost: usize,
 }
 
 impl MemoryView {
@@ -55,12 +64,13 @@ impl MemoryView {
             entries: 0,
             max_bytes,
             max_heads: MEMORY_VIEW_HEADS,
+            tail_cost: 0,
         }
     }
 
     /// What the kept messages cost.
     pub fn bytes(&self) -> usize {
-        self.heap.bytes() + self.entries * ENTRY
+        self.heap.bytes() + self.entries * ENTRY + self.tails.len() * self.tail_cost
     }
 
     fn tail(&self, conversation: &ConversationId) -> Option<&Tail> {
@@ -71,7 +81,13 @@ impl MemoryView {
         let tails = &mut self.tails;
         let key = *self.index.entry_ref(&message.conversation).or_insert_with(|| {
             let conversation = message.conversation.clone();
-            tails.insert(Tail { conversation, messages: VecDeque::new(), head: Seq(0), trimmed: false })
+            tails.insert(Tail {
+                conversation,
+                messages: VecDeque::new(),
+                head: Seq(0),
+                trimmed: false,
+                cursors: HashMap::new(),
+            })
         });
         let Some(tail) = self.tails.get_mut(key) else {
             unreachable!("the index names tails that are there")
@@ -89,9 +105,10 @@ impl MemoryView {
     fn drop_oldest(&mut self) -> bool {
         let (tails, entries, empty) = (&mut self.tails, &mut self.entries, &mut self.empty);
         let dropped = self.heap.drop_oldest(|owner| {
+            *entries -= 1;
+            // One that was forgotten as a whole has none to lose.
             let Some(tail) = tails.get_mut(owner) else { return };
             tail.messages.pop_front();
-            *entries -= 1;
             tail.trimmed = true;
             if tail.messages.is_empty() {
                 empty.push_back(owner);
@@ -112,6 +129,43 @@ impl MemoryView {
             self.index.remove(&tail.conversation);
             self.forgot = true;
         }
+    }
+
+    /// Notes how far a user has got. What is forgotten with its conversation has no messages any more.
+    fn keep_cursor(&mut self, conversation: &ConversationId, user: &UserName, cursor: Cursor) {
+        let key = self.index.get(conversation).copied();
+        if let Some(tail) = key.and_then(|key| self.tails.get_mut(key)) {
+            tail.cursors.insert(user.clone(), cursor);
+        }
+    }
+
+    fn look(&self, user: &UserName, look: &Look, share: usize) -> Option<Survey> {
+        let (mut cursor, mut members) = (Cursor::default(), 0);
+        match look.conversation.parties() {
+            Parties::Private(a, b) if a != user.as_str() && b != user.as_str() => return None,
+            Parties::Private(..) => {}
+            Parties::Group(group) => {
+                let all = self.members.get(&GroupName::new(group).ok()?)?;
+                let since = *all.get(user)?;
+                cursor = Cursor { received: since, read: since };
+                members = all.len().min(RECEIPT_MEMBERS_MAX as usize + 1) as u32;
+            }
+        }
+        let Some(tail) = self.tail(&look.conversation) else {
+            return Some(Scan::new(user, look, 0, Seq(0), cursor).end(Seq(0), Seq(0), members));
+        };
+        let known = tail.cursors.get(user).copied().unwrap_or_default();
+        let mut scan = Scan::new(user, look, share, tail.head, cursor.further(known));
+        for place in tail.messages.iter().rev() {
+            if !scan.goes_on() {
+                break;
+            }
+            let message = || self.heap.get(&tail.conversation, *place).map(Arc::new);
+            let size = || self.heap.encoded_max(*place);
+            scan.see(self.heap.seq(*place), self.heap.from(*place), size, message);
+        }
+        let first = tail.messages.front().map_or(Seq(0), |place| self.heap.seq(*place));
+        Some(scan.end(tail.head, first, members))
     }
 
     fn unpack<'a>(&self, tail: &Tail, places: impl Iterator<Item = &'a Place>) -> Vec<Arc<MessageRecord>> {
@@ -147,6 +201,9 @@ impl View for MemoryView {
                         self.members.remove(group);
                     }
                 }
+            }
+            Record::Cursor { conversation, user, received, read } => {
+                self.keep_cursor(conversation, user, Cursor { received: *received, read: *read });
             }
         }
     }
@@ -193,6 +250,11 @@ impl View for MemoryView {
             more: chosen.len() < high - low,
             messages: self.unpack(tail, messages.range(chosen)),
         }
+    }
+
+    fn survey(&self, looks: &Looks) -> Vec<Option<Survey>> {
+        let found: Result<_, Infallible> = looks.each(|user, look, share| Ok(self.look(user, look, share)));
+        found.unwrap_or_else(|never| match never {})
     }
 
     fn is_member(&self, group: &GroupName, user: &UserName) -> bool {

@@ -2,8 +2,10 @@
 
 pub mod disk;
 pub mod memory;
+mod survey;
 
 pub use memory::MemoryView;
+pub use survey::{Cursor, Look, Looks, Standing, Survey};
 
 use crate::ids::{ConversationId, GroupName, Seq, UserName};
 use crate::log::{Durability, Log, MessageRecord, Position, Record};
@@ -73,6 +75,9 @@ pub trait View {
 
     /// Reads one page.
     fn read(&self, conversation: &ConversationId, range: Range) -> Page;
+
+    /// How conversations stand for a user; none where the user takes no part.
+    fn survey(&self, looks: &Looks) -> Vec<Option<Survey>>;
 
     /// Whether a user is in a group.
     fn is_member(&self, group: &GroupName, user: &UserName) -> bool;

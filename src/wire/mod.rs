@@ -9,6 +9,7 @@ pub mod payload;
 pub mod proto;
 mod reasons;
 pub mod size;
+pub mod token;
 mod value;
 
 pub use crate::durability::Durability;

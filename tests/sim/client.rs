@@ -19,6 +19,8 @@ pub(crate) struct Seen {
     pub(crate) forbidden: u32,
     pub(crate) unavailable: u32,
     pub(crate) resyncs: u32,
+    pub(crate) synced: u32,
+    pub(crate) receipts: u32,
     pub(crate) other: u32,
     pub(crate) crashes: u32,
     pub(crate) unencoded: u32,
@@ -37,6 +39,8 @@ impl Seen {
             (Some("joined"), _) => &mut self.joined,
             (Some("left"), _) => &mut self.left,
             (Some("resync"), _) => &mut self.resyncs,
+            (Some("sync"), _) => &mut self.synced,
+            (Some("receipt"), _) => &mut self.receipts,
             (_, Some(409)) => &mut self.conflicts,
             (_, Some(403)) => &mut self.forbidden,
             (_, Some(503)) => &mut self.unavailable,
@@ -60,6 +64,8 @@ pub(crate) struct Client {
     last: HashMap<ConversationId, u64>,
     pub(crate) got: HashMap<Name, u32>,
     acked: HashSet<Name>,
+    /// Where a conversation stood when its first `sync` was answered: what came after that must have come live.
+    pub(crate) synced_at: HashMap<ConversationId, u64>,
     pub(crate) resyncs: u32,
     /// `resyncs` must come to be more than this.
     pub(crate) owed_after: Option<u32>,
@@ -94,6 +100,7 @@ impl Client {
             last: HashMap::new(),
             got: HashMap::new(),
             acked: HashSet::new(),
+            synced_at: HashMap::new(),
             resyncs: 0,
             owed_after: None,
             came_at,
@@ -129,6 +136,11 @@ impl Client {
                 }
             }
             "resync" => self.resyncs += 1,
+            "sync" => {
+                self.answered(event);
+                self.synced(event, truth);
+            }
+            "receipt" => Self::receipt(event, &self.user, truth),
             "history" => {
                 self.answered(event);
                 Self::history(event, truth);
@@ -187,6 +199,38 @@ impl Client {
         let times = self.got.entry(name).or_default();
         *times += 1;
         assert_eq!(*times, 1, "{event}: at most once");
+    }
+
+    /// Each conversation stands as the log says, at some time since the `sync` was sent.
+    fn synced(&mut self, event: &Value, truth: &Truth) {
+        for found in event["conversations"].as_array().unwrap() {
+            let conversation = ConversationId::parse(found["conversation"].as_str().unwrap()).unwrap();
+            let number = |field: &str| found[field].as_u64().unwrap();
+            let (head, read, unread) = (number("head"), number("read"), number("unread"));
+            assert!(read <= head && head <= truth.head_of(&conversation), "{found}");
+            assert_eq!(
+                unread,
+                truth.others_between(&conversation, &self.user, read, head),
+                "{} {found}",
+                self.user
+            );
+            Self::history(found, truth);
+            let messages = found["messages"].as_array().unwrap();
+            let newest = messages.last().map(|last| last["seq"].as_u64().unwrap());
+            assert!(newest.is_none_or(|newest| newest == head), "the newest are told: {found}");
+            if let Some(group) = conversation.as_str().strip_prefix("g:") {
+                assert!(truth.was_ever_member(group, &self.user), "{} in {found}", self.user);
+            }
+            self.synced_at.entry(conversation).or_insert(head);
+        }
+    }
+
+    fn receipt(event: &Value, user: &str, truth: &Truth) {
+        let conversation = ConversationId::parse(event["conversation"].as_str().unwrap()).unwrap();
+        assert_ne!(event["from"], *user, "to the other side");
+        let number = |field: &str| event[field].as_u64().unwrap_or(0);
+        let (received, read) = (number("received"), number("read"));
+        assert!(read <= received && received <= truth.head_of(&conversation), "{event}");
     }
 
     fn history(event: &Value, truth: &Truth) {

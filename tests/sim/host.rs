@@ -8,11 +8,12 @@ use longwire::ids::{ConnId, ConversationId, PartitionId, ShardId};
 use longwire::log::{Durability, Outcome, Position, Record, Refused, Ticket};
 use longwire::metrics::Counter;
 use longwire::route::Router;
-use longwire::view::{MemoryView, Range, View};
+use longwire::view::{Looks, MemoryView, Range, View};
 use longwire::wire::{CloseCode, Encoding, Event};
 use rand::RngExt;
 use rand::rngs::StdRng;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// The log is full beyond this (records).
 const LOG_QUEUE: usize = 40;
@@ -34,6 +35,7 @@ pub(crate) struct Host {
     pub(crate) arrived: Vec<u64>,
     pub(crate) activations: Vec<ConversationId>,
     pub(crate) reads: Vec<(ReadId, ConversationId, Range)>,
+    pub(crate) surveys: Vec<(ReadId, Arc<Looks>)>,
     pub(crate) sent: Vec<(ConnId, Frame)>,
     pub(crate) closed: Vec<(ConnId, CloseCode)>,
     pub(crate) slice: u32,
@@ -58,6 +60,7 @@ impl Host {
             arrived: vec![0; shards],
             activations: Vec::new(),
             reads: Vec::new(),
+            surveys: Vec::new(),
             sent: Vec::new(),
             closed: Vec::new(),
             slice: 0,
@@ -176,6 +179,7 @@ impl Effects for Host {
         let conversation = match &record {
             Record::Message(message) => message.conversation.clone(),
             Record::Member { group, .. } => ConversationId::group(group),
+            Record::Cursor { conversation, .. } => conversation.clone(),
         };
         assert_eq!(self.router.home_of_conversation(&conversation), self.shard, "one sequencer");
         assert_eq!(self.router.conversation_partition(&conversation), partition);
@@ -194,6 +198,10 @@ impl Effects for Host {
 
     fn read(&mut self, read: ReadId, conversation: &ConversationId, range: Range) {
         self.reads.push((read, conversation.clone(), range));
+    }
+
+    fn survey(&mut self, read: ReadId, looks: Arc<Looks>) {
+        self.surveys.push((read, looks));
     }
 
     fn count(&mut self, counter: Counter) {

@@ -70,6 +70,7 @@ impl Truth {
                     Committed { record: message.clone(), order: self.order, expected: Vec::new() };
                 self.messages.insert(name, committed);
             }
+            Record::Cursor { .. } => {}
             Record::Member { group, user, joined, .. } => {
                 let changes = self.changes.entry((group.to_string(), user.to_string())).or_default();
                 assert_ne!(changes.last().is_some_and(|(_, joined)| *joined), *joined, "{user} in {group}");
@@ -85,6 +86,27 @@ impl Truth {
 
     pub(crate) fn has(&self, conversation: &ConversationId, seq: Seq) -> bool {
         self.messages.contains_key(&(conversation.clone(), seq.0))
+    }
+
+    pub(crate) fn head_of(&self, conversation: &ConversationId) -> u64 {
+        self.head.get(conversation).copied().unwrap_or(0)
+    }
+
+    /// How many messages of others stand above one number and not above another.
+    pub(crate) fn others_between(
+        &self,
+        conversation: &ConversationId,
+        user: &str,
+        above: u64,
+        upto: u64,
+    ) -> u64 {
+        let range = (conversation.clone(), above + 1)..=(conversation.clone(), upto.max(above + 1));
+        let others = self.messages.range(range).filter(|(name, _)| name.1 <= upto);
+        others.filter(|(_, committed)| committed.record.from.as_str() != user).count() as u64
+    }
+
+    pub(crate) fn was_ever_member(&self, group: &str, user: &str) -> bool {
+        self.changes.contains_key(&(group.to_owned(), user.to_owned()))
     }
 
     /// The last change of a membership before a place in the order.

@@ -21,6 +21,9 @@ use rand::{RngExt, SeedableRng};
 use std::collections::HashSet;
 use std::rc::Rc;
 
+/// Sessions of one user.
+const USER_CONNECTIONS: u32 = 3;
+
 /// How much happens.
 #[derive(Clone, Copy)]
 pub(crate) struct Size {
@@ -89,7 +92,7 @@ impl World {
             group_event_max_members: 3,
             group_max_members: size.users - 1,
             groups_per_user: size.groups - 1,
-            user_connection_limit: 3,
+            user_connection_limit: USER_CONNECTIONS,
             fanout_slice,
             idempotency_max_bytes: 1 << 20,
             idempotency_window_ms: 1 << 40,
@@ -97,6 +100,10 @@ impl World {
             users_max: 100,
             memberships_stored: size.crashes,
             message_size_limit: 1000,
+            seqs_reserved: None,
+            queue_max_size: 1 << 20,
+            heads_max_bytes: 1 << 20,
+            tails_max_bytes: if seed.is_multiple_of(2) { 1 << 16 } else { 0 },
             rates: Rates::default(),
         };
         let scribe = SharedScribe::default();
@@ -169,6 +176,7 @@ impl World {
         }
         self.rest();
         self.check_deliveries();
+        self.check_no_gap();
         for n in 0..self.clients.len() {
             self.end(n);
         }
@@ -301,7 +309,8 @@ impl World {
         let host = &mut self.hosts[at];
         let mut later = Vec::new();
         let (activations, reads) = (std::mem::take(&mut host.activations), std::mem::take(&mut host.reads));
-        let mut any = !activations.is_empty() || !reads.is_empty();
+        let surveys = std::mem::take(&mut host.surveys);
+        let mut any = !activations.is_empty() || !reads.is_empty() || !surveys.is_empty();
         for conversation in activations {
             let activation = self.hosts[at].view.activate(&conversation);
             let host = &mut self.hosts[at];
@@ -321,6 +330,10 @@ impl World {
                 self.rules[at].page(read, &page, self.now, &mut self.hosts[at]);
             }
         }
+        for (read, looks) in surveys {
+            let found = self.hosts[at].view.survey(&looks);
+            self.rules[at].surveyed(read, found, self.now, &mut self.hosts[at]);
+        }
         any |= self.let_in(at, failing);
         any
     }
@@ -333,8 +346,8 @@ impl World {
     fn turn_one(&mut self, at: usize) -> bool {
         self.hosts[at].slice = 0;
         let more = self.rules[at].turn(self.now, &mut self.hosts[at]);
-        // The last member it comes to gets all that is brought together.
-        let most = self.fanout_slice + FANOUT_TOGETHER as u32 - 1;
+        // The last member it comes to gets all that is brought together, and a receipt goes to all sessions of a user at once.
+        let most = self.fanout_slice + (FANOUT_TOGETHER as u32 - 1).max(USER_CONNECTIONS);
         assert!(self.hosts[at].slice <= most, "a turn sends no more than its slice");
         more
     }
@@ -401,14 +414,45 @@ impl World {
             82..86 => format!(r#""typing",{target}"#),
             86..89 => format!(r#""members","group":"{group}""#),
             89..93 => format!(r#""history","conversation":"g:{group}","limit":5"#),
-            93..95 => r#""history","conversation":"u:u0:u1","limit":5"#.to_owned(),
-            95..97 => r#""message","message":"to everyone""#.to_owned(),
+            93..94 => r#""history","conversation":"u:u0:u1","limit":5"#.to_owned(),
+            94..96 => self.sync(n),
+            96..97 => self.cursor(n),
+            97..98 => r#""message","message":"to everyone""#.to_owned(),
             _ => r#""ping""#.to_owned(),
         };
-        // Typing is not answered, except by an error.
-        let id = id.filter(|_| !rest.starts_with(r#""typing""#));
+        // These are not answered, except by an error.
+        let unanswered = ["\"typing\"", "\"received\"", "\"read\""];
+        let id = id.filter(|_| !unanswered.iter().any(|name| rest.starts_with(name)));
         let with_id = id.as_ref().map_or(String::new(), |id| format!(r#","id":"{id}""#));
         self.post(n, id, &format!(r#"{{"type":{rest}{with_id}}}"#));
+    }
+
+    /// A `sync` of one who holds something of some conversations.
+    fn sync(&mut self, n: usize) -> String {
+        let held: Vec<String> = self.clients[n]
+            .got
+            .keys()
+            .filter(|_| self.rng.random())
+            .map(|(conversation, seq)| format!(r#""{conversation}":{seq}"#))
+            .take(1)
+            .collect();
+        format!(r#""sync","cursors":{{{}}}"#, held.join(","))
+    }
+
+    /// A `read` or `received` of something committed, in any conversation.
+    fn cursor(&mut self, n: usize) -> String {
+        let truth = self.truth.borrow();
+        let own = truth.messages.keys().filter(|(conversation, _)| match conversation.parties() {
+            Parties::Private(a, b) => self.clients[n].user == a || self.clients[n].user == b,
+            Parties::Group(_) => true,
+        });
+        let own: Vec<&Name> = own.collect();
+        if own.is_empty() {
+            return r#""ping""#.to_owned();
+        }
+        let (conversation, seq) = own[self.rng.random_range(0..own.len())];
+        let command = if self.rng.random() { "read" } else { "received" };
+        format!(r#""{command}","conversation":"{conversation}","seq":{seq}"#)
     }
 
     fn send_again(&mut self, n: usize) {
@@ -511,6 +555,32 @@ impl World {
         }
     }
 
+    /// What a `sync` did not tell came live, to those who were not told to read it again.
+    fn check_no_gap(&self) {
+        let truth = self.truth.borrow();
+        for (n, client) in
+            self.clients.iter().enumerate().filter(|(_, client)| client.alive && client.resyncs == 0)
+        {
+            for (conversation, at) in &client.synced_at {
+                let later = (conversation.clone(), at + 1)..(conversation.clone(), u64::MAX);
+                for (name, committed) in truth.messages.range(later) {
+                    let number: serde_json::Value = serde_json::from_slice(&committed.record.bytes).unwrap();
+                    let stayed = match conversation.parties() {
+                        Parties::Group(group) => truth.stayed_member(group, &client.user, committed.order),
+                        Parties::Private(..) => true,
+                    };
+                    let own = client.wrote.contains(&number["n"].as_u64().unwrap());
+                    let has = client.got.contains_key(name) || own || !stayed;
+                    assert!(
+                        has,
+                        "client {n} ({}) synced {conversation} at {at} and lacks {}",
+                        client.user, name.1
+                    );
+                }
+            }
+        }
+    }
+
     fn check_nothing_is_left(&self) {
         let truth = self.truth.borrow();
         let held = truth.users_in_groups();
@@ -519,8 +589,8 @@ impl World {
             let left = rules.gauges();
             users += left.users;
             let routes = (left.sessions, left.local_groups, left.interests);
-            let work = (left.fanout_jobs, left.pending, left.reads);
-            assert_eq!((routes, work), ((0, 0, 0), (0, 0, 0)), "{left:?}");
+            let work = (left.fanout_jobs, left.pending, left.reads, left.syncs);
+            assert_eq!((routes, work), ((0, 0, 0), (0, 0, 0, 0)), "{left:?}");
         }
         // What is stored is read again.
         let kept = if self.size.crashes { 0 } else { held.len() };

@@ -106,3 +106,38 @@ fn busy_conversations_are_not_evicted() {
     world.send(a, r#"{"type":"message","to":"other2","message":1}"#);
     assert_eq!(world.types(a), [""; 0]);
 }
+
+#[test]
+fn numbers_go_on_above_what_was_reserved_whatever_was_lost() {
+    let reserved = 1 << 52;
+    let mut world = World::with(2, |config| config.seqs_reserved = Some(crate::ids::Seq(reserved)));
+    let (a, _) = pair(&mut world);
+    // The view knows of nothing that an earlier process has given, and the clock is far behind.
+    assert_eq!(seq(&world.ask(a, HELLO)), reserved + 1);
+    world.now.wall.0 += 3_600_000;
+    let next = world.ask(a, r#"{"type":"message","to":"bob","message":"hi","id":"2"}"#);
+    assert_eq!(seq(&next), reserved + 2, "the clock has no say where numbers are reserved");
+}
+
+#[test]
+fn a_page_of_a_group_that_is_known_activates_nothing() {
+    let mut world = World::with(1, |config| config.active_conversations_max = 1);
+    let (a, b) = pair(&mut world);
+    for client in [a, b] {
+        world.ask(client, r#"{"type":"joinGroup","group":"room"}"#);
+    }
+    world.take(a);
+    world.ask(a, r#"{"type":"message","group":"room","message":1,"id":"g"}"#);
+    world.take(b);
+    world.ask(b, r#"{"type":"sync"}"#);
+    // Another conversation takes the only place.
+    world.ask(a, HELLO);
+    world.take(b);
+    let before = world.activated();
+    let page = world.ask(b, r#"{"type":"history","conversation":"g:room"}"#);
+    assert_eq!(page["messages"].as_array().map(Vec::len), Some(1));
+    assert_eq!(world.activated(), before);
+    let carol = world.sign_in("carol");
+    let refused = world.ask(carol, r#"{"type":"history","conversation":"g:room"}"#);
+    assert_eq!(refused["code"], 403);
+}

@@ -10,12 +10,13 @@ use crate::ids::{
 use crate::log::{Epoch, Log, MemoryLog, Outcome, Record, Refused, Ticket};
 use crate::metrics::{Counter, Counters};
 use crate::route::Router;
-use crate::view::{MemoryView, Range, View};
+use crate::view::{Looks, MemoryView, Range, View};
 use crate::wire::{CloseCode, Encoding, Event, Limits};
 use serde_json::Value;
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// A wall clock some years after 2020.
 pub(super) const START: Millis = Millis(1_750_000_000_000);
@@ -43,6 +44,11 @@ pub(super) struct Shell {
     pub(super) outbox: VecDeque<(ShardId, Mail)>,
     activations: Vec<ConversationId>,
     reads: Vec<(ReadId, ConversationId, Range)>,
+    surveys: Vec<(ReadId, Arc<Looks>)>,
+    /// How often the view was asked for a page or a survey.
+    pub(super) asked: u32,
+    /// How often a conversation was activated.
+    pub(super) activated: u32,
     pub(super) inbox: HashMap<ConnId, Vec<Value>>,
     pub(super) closed: Vec<(ConnId, CloseCode)>,
     pub(super) counters: Counters,
@@ -71,6 +77,9 @@ impl Shell {
             outbox: VecDeque::new(),
             activations: Vec::new(),
             reads: Vec::new(),
+            surveys: Vec::new(),
+            asked: 0,
+            activated: 0,
             inbox: HashMap::new(),
             closed: Vec::new(),
             counters: Counters::default(),
@@ -143,11 +152,18 @@ impl Effects for Shell {
     }
 
     fn activate(&mut self, conversation: &ConversationId) {
+        self.activated += 1;
         self.activations.push(conversation.clone());
     }
 
     fn read(&mut self, read: ReadId, conversation: &ConversationId, range: Range) {
+        self.asked += 1;
         self.reads.push((read, conversation.clone(), range));
+    }
+
+    fn survey(&mut self, read: ReadId, looks: Arc<Looks>) {
+        self.asked += 1;
+        self.surveys.push((read, looks));
     }
 
     fn count(&mut self, counter: Counter) {
@@ -201,6 +217,10 @@ impl World {
                 users_max: 100,
                 memberships_stored: false,
                 message_size_limit: 1000,
+                seqs_reserved: None,
+                queue_max_size: 1 << 20,
+                heads_max_bytes: 1 << 20,
+                tails_max_bytes: 0,
                 rates: Rates::default(),
             };
             change(&mut config);
@@ -313,6 +333,11 @@ impl World {
                 let page = shell.view.read(&conversation, range);
                 rules.page(read, &page, self.now, shell);
             }
+            for (read, looks) in std::mem::take(&mut shell.surveys) {
+                any = true;
+                let found = shell.view.survey(&looks);
+                rules.surveyed(read, found, self.now, shell);
+            }
         }
         any
     }
@@ -358,6 +383,26 @@ impl World {
             self.rules.iter().for_each(Rules::invariants);
         }
         self.rules.iter().for_each(Rules::invariants);
+    }
+
+    /// Lets time pass, and everything in it happen.
+    pub(super) fn pass(&mut self, millis: u64) {
+        for _ in 0..millis.div_ceil(50) {
+            self.now.uptime += 50;
+            self.now.wall.0 += 50;
+            self.turn();
+            self.settle();
+        }
+    }
+
+    /// How often the view was asked for pages and surveys.
+    pub(super) fn asked(&self) -> u32 {
+        self.shells.iter().map(|shell| shell.asked).sum()
+    }
+
+    /// How often a conversation was activated.
+    pub(super) fn activated(&self) -> u32 {
+        self.shells.iter().map(|shell| shell.activated).sum()
     }
 
     /// All counters together.

@@ -95,17 +95,19 @@ pub(super) fn stats(stats: &Stats) -> String {
 
 /// What was exported.
 pub(super) fn exported(done: &Exported) -> String {
-    let Exported { conversations, messages, members, position } = done;
+    let Exported { conversations, messages, members, cursors, position } = done;
     format!(
-        "exported {conversations} conversations, {messages} messages, {members} memberships: all up to record {}",
+        "exported {conversations} conversations, {messages} messages, {members} memberships, {cursors} cursors: all up to record {}",
         position.0
     )
 }
 
 /// What was imported.
 pub(super) fn imported(done: &Imported) -> String {
-    let Imported { conversations, messages, members } = done;
-    format!("imported {conversations} conversations, {messages} messages, {members} memberships")
+    let Imported { conversations, messages, members, cursors } = done;
+    format!(
+        "imported {conversations} conversations, {messages} messages, {members} memberships, {cursors} cursors"
+    )
 }
 
 /// What a view was made of.

@@ -32,6 +32,11 @@ pub(super) fn private(user: &str, conversation: &ConversationId) -> Vec<u8> {
     pair(user, conversation.as_str())
 }
 
+/// How far a user has got in a conversation.
+pub(super) fn cursor(conversation: &ConversationId, user: &UserName) -> Vec<u8> {
+    pair(conversation.as_str(), user.as_str())
+}
+
 /// Everything that belongs to one name.
 pub(super) fn all_of(name: &str) -> Vec<u8> {
     pair(name, "")

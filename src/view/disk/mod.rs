@@ -7,6 +7,7 @@
 //! | `members` | group, user | `seq` after which it joined |
 //! | `groups` | user, group | the same |
 //! | `privates` | user, its private conversation | – |
+//! | `cursors` | conversation, user | `received`, `read` |
 //! | `meta` | `applied` | the position up to which the log was applied |
 //!
 //! Applying reads nothing, and what one record writes does not depend on what was there: records that are applied again, as after a
@@ -21,9 +22,10 @@ mod tests;
 
 pub use walk::{Entry, Walk};
 
-use super::{Activation, Page, Range};
+use super::survey::Scan;
+use super::{Activation, Cursor, Look, Looks, Page, Range, Survey};
 use crate::ids::{ConversationId, GroupName, Parties, Seq, UserName};
-use crate::limits::{ACTIVATION_RECENT, VIEW_FILES};
+use crate::limits::{ACTIVATION_RECENT, RECEIPT_MEMBERS_MAX, VIEW_FILES};
 use crate::log::disk::OpenError;
 use crate::log::record::{read_message, write_message};
 use crate::log::{Durability, MessageRecord, Position, Record};
@@ -86,6 +88,7 @@ pub struct DiskView {
     members: Keyspace,
     groups: Keyspace,
     privates: Keyspace,
+    cursors: Keyspace,
     meta: Keyspace,
 }
 
@@ -115,8 +118,9 @@ impl DiskView {
         let keyspace =
             |name: &str| db.keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE));
         let (messages, heads, members) = (keyspace("messages")?, keyspace("heads")?, keyspace("members")?);
-        let (groups, privates, meta) = (keyspace("groups")?, keyspace("privates")?, keyspace("meta")?);
-        Ok(Self { messages, heads, members, groups, privates, meta, db })
+        let (groups, privates, cursors) = (keyspace("groups")?, keyspace("privates")?, keyspace("cursors")?);
+        let meta = keyspace("meta")?;
+        Ok(Self { messages, heads, members, groups, privates, cursors, meta, db })
     }
 
     /// Opens it after a write or sync of its journal that failed: what the kernel holds of the journal may not be on the disk, and
@@ -172,8 +176,15 @@ impl DiskView {
     /// # Errors
     /// [`ViewError`].
     pub fn rest(&self, patience: Duration) -> Result<(), ViewError> {
-        let keyspaces =
-            [&self.messages, &self.heads, &self.members, &self.groups, &self.privates, &self.meta];
+        let keyspaces = [
+            &self.messages,
+            &self.heads,
+            &self.members,
+            &self.groups,
+            &self.privates,
+            &self.cursors,
+            &self.meta,
+        ];
         for keyspace in keyspaces {
             keyspace.rotate_memtable()?;
         }
@@ -195,8 +206,7 @@ impl DiskView {
         durability: Durability,
     ) -> Result<Activation, ViewError> {
         let at = self.db.snapshot();
-        let head = at.get(&self.heads, conversation.as_str())?;
-        let head = Seq(head.map(|value| number(&value)).transpose()?.unwrap_or(0));
+        let head = self.head(&at, conversation)?;
         let mut recent = Vec::new();
         for item in
             at.prefix(&self.messages, keys::all_of(conversation.as_str())).rev().take(ACTIVATION_RECENT)
@@ -210,6 +220,11 @@ impl DiskView {
             Parties::Private(..) => Vec::new(),
         };
         Ok(Activation { head, first, trimmed: false, members, recent, durability })
+    }
+
+    fn head(&self, at: &Snapshot, conversation: &ConversationId) -> Result<Seq, ViewError> {
+        let head = at.get(&self.heads, conversation.as_str())?;
+        Ok(Seq(head.map(|value| number(&value)).transpose()?.unwrap_or(0)))
     }
 
     fn members_of(&self, at: &Snapshot, group: &str) -> Result<Vec<(UserName, Seq)>, ViewError> {
@@ -258,6 +273,55 @@ impl DiskView {
             page.messages.reverse();
         }
         Ok(page)
+    }
+
+    /// How conversations stand for a user; none where the user takes no part.
+    ///
+    /// # Errors
+    /// [`ViewError`].
+    pub fn survey(&self, looks: &Looks) -> Result<Vec<Option<Survey>>, ViewError> {
+        let at = self.db.snapshot();
+        looks.each(|user, look, share| self.look(&at, user, look, share))
+    }
+
+    fn look(
+        &self,
+        at: &Snapshot,
+        user: &UserName,
+        look: &Look,
+        share: usize,
+    ) -> Result<Option<Survey>, ViewError> {
+        let conversation = &look.conversation;
+        let (mut since, mut members) = (Seq(0), 0);
+        match conversation.parties() {
+            Parties::Private(a, b) if a != user.as_str() && b != user.as_str() => return Ok(None),
+            Parties::Private(..) => {}
+            Parties::Group(group) => {
+                let Ok(group) = GroupName::new(group) else { return Ok(None) };
+                let Some(joined) = at.get(&self.members, keys::member(&group, user))? else {
+                    return Ok(None);
+                };
+                since = Seq(number(&joined)?);
+                let counted = at.prefix(&self.members, keys::all_of(group.as_str()));
+                members = counted.take(RECEIPT_MEMBERS_MAX as usize + 1).count() as u32;
+            }
+        }
+        let head = self.head(at, conversation)?;
+        let known = at.get(&self.cursors, keys::cursor(conversation, user))?;
+        let known = known.map(|value| cursor(&value)).transpose()?.unwrap_or_default();
+        let known = known.further(Cursor { received: since, read: since });
+        let mut scan = Scan::new(user, look, share, head, known);
+        if scan.goes_on() {
+            for item in at.prefix(&self.messages, keys::all_of(conversation.as_str())).rev() {
+                let message = Arc::new(message(&item.value()?)?);
+                let (seen, size) = (Arc::clone(&message), || encoded_max(&message));
+                scan.see(message.seq, message.from.as_str(), size, || Some(seen));
+                if !scan.goes_on() {
+                    break;
+                }
+            }
+        }
+        Ok(Some(scan.end(head, self.first(at, conversation)?, members)))
     }
 
     /// Whether a user is in a group.
@@ -327,6 +391,10 @@ impl Applying<'_> {
                 self.batch.remove(&view.members, keys::member(group, user));
                 self.batch.remove(&view.groups, keys::group(user, group));
             }
+            Record::Cursor { conversation, user, received, read } => {
+                let value = [received.0.to_be_bytes(), read.0.to_be_bytes()].concat();
+                self.batch.insert(&view.cursors, keys::cursor(conversation, user), value);
+            }
         }
     }
 
@@ -364,6 +432,11 @@ fn number(bytes: &[u8]) -> Result<u64, ViewError> {
         .try_into()
         .map(u64::from_be_bytes)
         .map_err(|_| ViewError::Damaged("the view has a number of another size"))
+}
+
+fn cursor(bytes: &[u8]) -> Result<Cursor, ViewError> {
+    let (received, read) = bytes.split_at(bytes.len() / 2);
+    Ok(Cursor { received: Seq(number(received)?), read: Seq(number(read)?) })
 }
 
 fn message(bytes: &[u8]) -> Result<MessageRecord, ViewError> {

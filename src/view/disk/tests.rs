@@ -36,6 +36,13 @@ impl Sequencer {
             let (group, joined) = (group(self.random.random_range(0..3)), self.random.random_ratio(2, 3));
             return Record::Member { group, user: from, joined, seq: Seq(self.random.random_range(0..9)) };
         }
+        let nth = self.random.random_range(0..100);
+        if let Some((conversation, head)) = self.heads.iter().nth(nth) {
+            // Some who take no part: the view does not ask.
+            let received = Seq(self.random.random_range(0..=head.0));
+            let read = Seq(self.random.random_range(0..=received.0));
+            return Record::Cursor { conversation: conversation.clone(), user: from, received, read };
+        }
         let target = match self.random.random_range(0..7) {
             n @ 0..4 => Target::User(user(n)),
             n => Target::Group(group(n - 4)),
@@ -90,6 +97,20 @@ fn says_the_same(disk: &DiskView, memory: &MemoryView, random: &mut StdRng) {
                 (expected.first, expected.more),
                 "{conversation} {range:?}"
             );
+        }
+    }
+    for u in 0..4 {
+        let mut look = |conversation| {
+            let mut some = |most| Seq(random.random_range(0..most));
+            let cursor = Cursor::default().further(Cursor { received: some(20), read: some(10) });
+            let after = Some(some(60)).filter(|after| after.0 > 15);
+            Look { conversation, after, cursor }
+        };
+        let looks = conversations().into_iter().map(&mut look).collect();
+        let looks = Looks { user: user(u), looks, bytes: random.random_range(0..40_000) };
+        let (found, expected) = (disk.survey(&looks).unwrap(), memory.survey(&looks));
+        for ((look, found), expected) in looks.looks.iter().zip(found).zip(expected) {
+            assert_eq!(found, expected, "user{u} {look:?}");
         }
     }
     for (g, u) in (0..3).flat_map(|g| (0..4).map(move |u| (g, u))) {

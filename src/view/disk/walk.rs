@@ -1,8 +1,9 @@
 //! All of the view in order, for who reads it whole: checks, counts, exports. Knows no log and no format of exports.
 
-use super::{DiskView, ViewError, keys, message, number};
+use super::{DiskView, ViewError, cursor, keys, message, number};
 use crate::ids::{ConversationId, GroupName, Seq, UserName};
 use crate::log::MessageRecord;
+use crate::view::Cursor;
 use fjall::{Iter, Keyspace, Readable, Snapshot};
 
 /// A part of the view.
@@ -100,6 +101,30 @@ impl DiskView {
         })
     }
 
+    /// How far all users have got in all conversations.
+    pub fn cursors(
+        &self,
+    ) -> impl Iterator<Item = Result<(ConversationId, UserName, Cursor), ViewError>> + use<> {
+        self.db.snapshot().iter(&self.cursors).map(|item| {
+            let (key, value) = item.into_inner()?;
+            let user = keys::second(&key).and_then(|name| UserName::new(name).ok());
+            let user = user.ok_or(ViewError::Damaged("the view has a cursor of nobody"))?;
+            Ok((conversation(keys::first(&key))?, user, cursor(&value)?))
+        })
+    }
+
+    /// How far a user has got in a conversation, if that was ever said.
+    ///
+    /// # Errors
+    /// [`ViewError`].
+    pub fn cursor(
+        &self,
+        conversation: &ConversationId,
+        user: &UserName,
+    ) -> Result<Option<Cursor>, ViewError> {
+        self.cursors.get(keys::cursor(conversation, user))?.map(|value| cursor(&value)).transpose()
+    }
+
     /// The message at `seq` of a conversation, if it is there.
     ///
     /// # Errors
@@ -137,13 +162,14 @@ impl DiskView {
     }
 
     /// What each part takes on the disk (bytes), without what is still in the journal.
-    pub fn sizes(&self) -> [(&'static str, u64); 5] {
+    pub fn sizes(&self) -> [(&'static str, u64); 6] {
         [
             ("messages", self.messages.disk_space()),
             ("heads", self.heads.disk_space()),
             ("members", self.members.disk_space()),
             ("groups", self.groups.disk_space()),
             ("privates", self.privates.disk_space()),
+            ("cursors", self.cursors.disk_space()),
         ]
     }
 }

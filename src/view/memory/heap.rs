@@ -84,9 +84,19 @@ impl Heap {
         self.packed(place).and_then(|packed| packed.long(20)).map_or(Seq(0), Seq)
     }
 
+    /// The number of the message before it in its conversation.
+    pub(super) fn prev(&self, place: Place) -> Seq {
+        self.packed(place).and_then(|packed| packed.long(28)).map_or(Seq(0), Seq)
+    }
+
     /// What a message takes at most in any encoding (bytes).
     pub(super) fn encoded_max(&self, place: Place) -> usize {
         self.packed(place).and_then(|packed| packed.encoded_max()).unwrap_or(0)
+    }
+
+    /// Who sent a message.
+    pub(super) fn from(&self, place: Place) -> &str {
+        self.packed(place).and_then(|packed| packed.from()).unwrap_or_default()
     }
 
     /// Unpacks a message of `conversation`.
@@ -180,6 +190,10 @@ impl<'a> Packed<'a> {
             1 => PayloadKind::Text,
             _ => PayloadKind::Bytes,
         }
+    }
+
+    fn from(&self) -> Option<&'a str> {
+        str::from_utf8(self.tail.get(..usize::from(self.head[6]))?).ok()
     }
 
     fn encoded_max(&self) -> Option<usize> {

@@ -1,8 +1,11 @@
 use super::*;
 use crate::ids::{CommandId, Millis};
 use crate::limits::HISTORY_ENVELOPE;
+use crate::view::{Cursor, Look, Looks};
 use crate::wire::size::message_max;
 use crate::wire::{Encoding, Event, Payload, PayloadKind, StoredMessage, Target};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 
 fn user(name: &str) -> UserName {
     UserName::new(name).unwrap()
@@ -178,4 +181,62 @@ fn members_come_and_go() {
     assert!(view.is_member(&group, &user("a")) && !view.is_member(&group, &user("b")));
     view.apply(Position(4), &member("a", false, 6));
     assert!(view.members.is_empty());
+}
+
+/// A view that keeps a tail only says of a page what the whole one says, or nothing.
+#[test]
+fn a_tail_says_what_the_whole_says() {
+    let seed = rand::rng().random();
+    println!("seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let (alice, bob) = (UserName::new("alice").unwrap(), UserName::new("bob").unwrap());
+    let conversation = ConversationId::private(&alice, &bob);
+    let (mut whole, mut tail) = (MemoryView::new(64 << 20), MemoryView::of_tails(6000));
+    let (mut head, mut answered, mut first) = (Seq(0), 0, Seq(0));
+    for n in 1..400 {
+        let seq = Seq(head.0 + random.random_range(1..4));
+        let message = MessageRecord {
+            conversation: conversation.clone(),
+            seq,
+            prev: head,
+            time: Millis(seq.0),
+            from: alice.clone(),
+            target: Target::User(bob.clone()),
+            id: None,
+            kind: PayloadKind::Bytes,
+            bytes: vec![7; random.random_range(1..200)].into(),
+        };
+        head = seq;
+        first = if first == Seq(0) { seq } else { first };
+        whole.apply(Position(n), &Record::Message(Arc::new(message.clone())));
+        // Now and then one does not come this way.
+        if random.random_ratio(29, 30) {
+            tail.goes_on(&message);
+        } else {
+            continue;
+        }
+        let mut bound =
+            || random.random_ratio(1, 2).then(|| Seq(random.random_range(head.0 / 2..head.0 + 5)));
+        let (before, after) = (bound(), bound());
+        let (limit, bytes) = (random.random_range(1..30), random.random_range(1..9000));
+        let range = Range { before, after, limit, bytes };
+        if let Some(page) = tail.page(&conversation, range, first) {
+            answered += 1;
+            let expected = whole.read(&conversation, range);
+            assert_eq!(page.messages, expected.messages, "{range:?}");
+            assert_eq!((page.first, page.more), (expected.first, expected.more), "{range:?}");
+        }
+        if let Some((messages, more, _)) = tail.newest(&conversation, &bob, after, bytes) {
+            answered += 1;
+            let look = Look { conversation: conversation.clone(), after, cursor: Cursor::default() };
+            let looks = Looks { user: bob.clone(), looks: vec![look], bytes };
+            let expected = whole.survey(&looks).remove(0).unwrap();
+            assert_eq!(
+                (messages, more),
+                (expected.messages, expected.more),
+                "after {after:?}, {bytes} bytes"
+            );
+        }
+    }
+    assert!(answered > 50, "{answered}");
 }

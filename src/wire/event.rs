@@ -117,7 +117,7 @@ pub enum Event<'a> {
         /// Asks for the next page; none: this was the last.
         next: Option<&'a str>,
     },
-    /// How far the other side has got; at least one of the two is given.
+    /// How far the other side has got; none: nowhere yet.
     Receipt {
         conversation: &'a ConversationId,
         from: &'a UserName,

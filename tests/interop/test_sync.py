@@ -77,7 +77,8 @@ def test_a_new_device_has_a_thousand_conversations_by_one_answer(signed_in, name
     people = [f"{number:04}-{name('friend')}" for number in range(1050)]
     for person in people:
         alice.send(type="message", to=person, message=person, id=person)
-    newest = {ack["conversation"]: ack["seq"] for ack in (alice.expect("ack", ..., id=person) for person in people)}
+    # Between conversations acks come in any order.
+    newest = {ack["conversation"]: ack["seq"] for ack in (alice.expect("ack", ...) for _ in people)}
     phone = signed_in("alice", device="phone")
     first, more = sync(phone)
     assert len(first) == 1000 and more

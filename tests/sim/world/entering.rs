@@ -59,15 +59,15 @@ impl World {
         for user in &users {
             let mine: Vec<Entering> = here.extract_if(.., |entering| entering.user == *user).collect();
             if failing && self.rng.random_bool(0.1) {
-                self.rules[at].groups_unknown(user);
+                self.rules[at].belongings_unknown(user);
                 continue;
             }
-            let groups = self.groups_of(user);
-            self.rules[at].groups_known(user, groups);
+            let (groups, privates) = (self.groups_of(user), self.privates_of(user));
+            self.rules[at].belongings_known(user, groups, &privates);
             for Entering { user, device, encoding } in mine {
                 self.signed_in(at, user, device, encoding);
             }
-            self.rules[at].groups_unknown(user);
+            self.rules[at].belongings_unknown(user);
         }
         !users.is_empty()
     }
@@ -82,5 +82,15 @@ impl World {
             Some((group, since))
         };
         groups.filter_map(since).collect()
+    }
+
+    /// The private conversations that have messages, as the store has them.
+    fn privates_of(&self, user: &UserName) -> Vec<ConversationId> {
+        let others = (0..self.size.users).map(|n| UserName::new(&format!("u{n}")).unwrap());
+        let has_messages = |conversation: &ConversationId| {
+            let home = usize::from(self.router.home_of_conversation(conversation).0);
+            self.hosts[home].view.activate(conversation).head != Seq(0)
+        };
+        others.map(|other| ConversationId::private(user, &other)).filter(has_messages).collect()
     }
 }

@@ -62,6 +62,11 @@ pub enum Record {
         received: Seq,
         read: Seq,
     },
+    /// A conversation's messages below `first` are not kept any more.
+    Trim {
+        conversation: ConversationId,
+        first: Seq,
+    },
 }
 
 /// What became of an append. Once an append of a partition is not committed, neither is any that was queued behind it

@@ -8,6 +8,7 @@
 //! | 1 message | `seq`, `prev`, `time` (8 bytes each), conversation, sender, `id` (empty for none), 0 JSON / 1 text / 2 bytes, the content |
 //! | 2 member | 0 left / 1 joined, `seq` (8 bytes), group, user |
 //! | 3 cursor | `received`, `read` (8 bytes each), conversation, user |
+//! | 4 trim | `first` (8 bytes), conversation |
 //!
 //! Whom a message was sent to is not stored: a conversation's name and its sender say it.
 
@@ -19,6 +20,7 @@ use std::sync::Arc;
 const MESSAGE: u8 = 1;
 const MEMBER: u8 = 2;
 const CURSOR: u8 = 3;
+const TRIM: u8 = 4;
 
 /// Bytes that are no record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,6 +48,11 @@ pub fn write(partition: PartitionId, record: &Record, out: &mut Vec<u8>) {
             out.extend_from_slice(&read.0.to_le_bytes());
             write_text(conversation.as_str(), out);
             write_text(user.as_str(), out);
+        }
+        Record::Trim { conversation, first } => {
+            out.push(TRIM);
+            out.extend_from_slice(&first.0.to_le_bytes());
+            write_text(conversation.as_str(), out);
         }
     }
     let len = (out.len() - start - 4) as u32;
@@ -86,6 +93,7 @@ pub fn read(bytes: &mut &[u8]) -> Result<(PartitionId, Record), BadRecord> {
         MESSAGE => Record::Message(Arc::new(read_message(rest)?)),
         MEMBER => read_member(rest)?,
         CURSOR => read_cursor(rest)?,
+        TRIM => read_trim(rest)?,
         _ => return Err(BadRecord),
     };
     Ok((PartitionId(partition), record))
@@ -137,6 +145,26 @@ fn read_cursor(mut bytes: &[u8]) -> Result<Record, BadRecord> {
         return Err(BadRecord);
     }
     Ok(Record::Cursor { conversation, user, received, read })
+}
+
+fn read_trim(mut bytes: &[u8]) -> Result<Record, BadRecord> {
+    let bytes = &mut bytes;
+    let first = Seq(read_number(bytes)?);
+    let conversation = ConversationId::parse(read_text(bytes)?).map_err(|_| BadRecord)?;
+    if !bytes.is_empty() {
+        return Err(BadRecord);
+    }
+    Ok(Record::Trim { conversation, first })
+}
+
+/// When a message was sent, of its fields as [`write_message`] writes them.
+///
+/// # Errors
+/// [`BadRecord`] when they are none.
+pub fn read_time(mut bytes: &[u8]) -> Result<Millis, BadRecord> {
+    let bytes = &mut bytes;
+    let [_seq, _prev] = [read_number(bytes)?, read_number(bytes)?];
+    Ok(Millis(read_number(bytes)?))
 }
 
 /// Whom a message was sent to: the group, or the one of two who did not send it.
@@ -237,8 +265,15 @@ mod tests {
         )
     }
 
+    fn trim() -> impl Strategy<Value = Record> {
+        (name(), any::<u64>()).prop_map(|(group, first)| Record::Trim {
+            conversation: ConversationId::group(&GroupName::new(&group).unwrap()),
+            first: Seq(first),
+        })
+    }
+
     fn record() -> impl Strategy<Value = Record> {
-        prop_oneof![message(), member(), cursor()]
+        prop_oneof![message(), member(), cursor(), trim()]
     }
 
     proptest! {

@@ -103,10 +103,16 @@ pub fn check(store: &Stopped, tell: Tell<'_>) -> Checked {
     found
 }
 
-/// The last that records of the log say of a membership: after which `seq` someone joined, or left.
-type Memberships = BTreeMap<(GroupName, UserName), Option<Seq>>;
-/// The last that they say of how far someone has got.
-type Cursors = BTreeMap<(ConversationId, UserName), Cursor>;
+/// The last that records of the log say.
+#[derive(Default)]
+struct Said {
+    /// Of memberships: after which `seq` someone joined, or left.
+    members: BTreeMap<(GroupName, UserName), Option<Seq>>,
+    /// Of how far someone has got.
+    cursors: BTreeMap<(ConversationId, UserName), Cursor>,
+    /// Of where conversations begin.
+    firsts: BTreeMap<ConversationId, Seq>,
+}
 
 /// Each commit, and that the view has what its records say.
 fn of_log(
@@ -116,7 +122,7 @@ fn of_log(
     progress: &mut Progress<'_>,
 ) -> Option<Found> {
     let applied = found.applied;
-    let (mut memberships, mut cursors) = (Memberships::new(), Cursors::new());
+    let mut said = Said::default();
     let mut of_view = Ok(());
     let log = store.log(&mut |position, record| {
         progress.step();
@@ -126,34 +132,41 @@ fn of_log(
         match record {
             Record::Message(message) => of_view = is_kept(view, position, &message, found),
             Record::Member { group, user, joined, seq } => {
-                memberships.insert((group, user), joined.then_some(seq));
+                said.members.insert((group, user), joined.then_some(seq));
             }
             Record::Cursor { conversation, user, received, read } => {
-                cursors.insert((conversation, user), Cursor { received, read });
+                said.cursors.insert((conversation, user), Cursor { received, read });
+            }
+            Record::Trim { conversation, first } => {
+                said.firsts.insert(conversation, first);
             }
         }
     });
-    for ((group, user), said) in memberships {
-        let Some(view) = view.filter(|_| of_view.is_ok()) else { break };
-        of_view = view.member(&group, &user).map(|kept| {
-            if kept != said {
-                found
-                    .fault(format_args!("the view: {user} in g:{group} is not what the log says"), MEND_VIEW);
-            }
-        });
-    }
-    for ((conversation, user), said) in cursors {
-        let Some(view) = view.filter(|_| of_view.is_ok()) else { break };
-        of_view = view.cursor(&conversation, &user).map(|kept| {
-            if kept != Some(said) {
-                let what =
-                    format_args!("the view: the cursor of {user} in {conversation} is not what the log says");
-                found.fault(what, MEND_VIEW);
-            }
-        });
+    if let Some(view) = view.filter(|_| of_view.is_ok()) {
+        of_view = is_said(view, said, found);
     }
     found.unread(of_view);
     log.map_err(|error| found.fault(error, MEND_LOG)).ok()
+}
+
+fn is_said(view: &DiskView, said: Said, found: &mut Checked) -> Result<(), ViewError> {
+    let log = "is not what the log says";
+    for ((group, user), said) in said.members {
+        if view.member(&group, &user)? != said {
+            found.fault(format_args!("the view: {user} in g:{group} {log}"), MEND_VIEW);
+        }
+    }
+    for ((conversation, user), said) in said.cursors {
+        if view.cursor(&conversation, &user)? != Some(said) {
+            found.fault(format_args!("the view: the cursor of {user} in {conversation} {log}"), MEND_VIEW);
+        }
+    }
+    for (conversation, said) in said.firsts {
+        if view.begins(&conversation)? != said {
+            found.fault(format_args!("the view: where {conversation} begins {log}"), MEND_VIEW);
+        }
+    }
+    Ok(())
 }
 
 fn is_kept(
@@ -166,6 +179,8 @@ fn is_kept(
     let what = match view.message(conversation, *seq)? {
         Some(kept) if kept == *message => return Ok(()),
         Some(_) => "is another one",
+        // Gone from the disk as well.
+        None if *seq < view.begins(conversation)? => return Ok(()),
         None => "is missing",
     };
     let Position(at) = at;
@@ -191,8 +206,10 @@ fn of_conversations(
         }
         progress.step();
         match entry? {
-            Entry::Conversation(conversation, head) => {
-                ended(current.replace((conversation.clone(), Some(head))), last, found);
+            Entry::Conversation(conversation, head, first) => {
+                // Of one that was trimmed as a whole the head is all there is.
+                let head = Some(head).filter(|head| first <= *head);
+                ended(current.replace((conversation.clone(), head)), last, found);
                 (found.conversations, last) = (found.conversations + 1, Seq(0));
                 of_parties(view, &conversation, found)?;
             }

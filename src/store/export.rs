@@ -119,9 +119,9 @@ fn of_view(
     let mut counts = Counts::default();
     for entry in view.walk() {
         match entry? {
-            Entry::Conversation(conversation, head) => {
+            Entry::Conversation(conversation, head, first) => {
                 counts.conversations += 1;
-                lines.line(&Line::Conversation(conversation, head))?;
+                lines.line(&Line::Conversation(conversation, head, first))?;
             }
             Entry::Message(message) => {
                 progress.step();

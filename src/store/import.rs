@@ -171,7 +171,12 @@ impl Making<'_> {
             none => none.insert(self.view.applying()?),
         };
         match line {
-            Line::Conversation(conversation, head) => applying.begin(&conversation, head),
+            Line::Conversation(conversation, head, first) => {
+                applying.begin(&conversation, head);
+                if first > Seq(0) {
+                    applying.put(&Record::Trim { conversation, first });
+                }
+            }
             Line::Message(message) => {
                 progress.step();
                 self.bytes += message.bytes.len();
@@ -200,6 +205,8 @@ struct Order {
     lines: u64,
     counts: Counts,
     conversation: Option<(ConversationId, Seq)>,
+    /// The lowest that its conversation may keep.
+    first: Seq,
     last: Seq,
     member: Option<(GroupName, UserName)>,
     cursor: Option<(ConversationId, UserName)>,
@@ -217,7 +224,7 @@ impl Order {
         self.lines += 1;
         match line {
             Line::Export(_) => Ok(()),
-            Line::Conversation(conversation, head) => self.conversation(conversation, *head),
+            Line::Conversation(conversation, head, first) => self.conversation(conversation, *head, *first),
             Line::Message(message) => {
                 self.counts.messages += 1;
                 self.message(&message.conversation, message.seq, message.prev)
@@ -236,14 +243,14 @@ impl Order {
         }
     }
 
-    fn conversation(&mut self, conversation: &ConversationId, head: Seq) -> Result<(), String> {
+    fn conversation(&mut self, conversation: &ConversationId, head: Seq, first: Seq) -> Result<(), String> {
         self.conversation_ends()?;
         if self.is_past_messages() || self.conversation.as_ref().is_some_and(|(last, _)| last >= conversation)
         {
             return Err("conversations stand in the order of their names, before all members".into());
         }
         self.counts.conversations += 1;
-        (self.conversation, self.last) = (Some((conversation.clone(), head)), Seq(0));
+        (self.conversation, self.first, self.last) = (Some((conversation.clone(), head)), first, Seq(0));
         Ok(())
     }
 
@@ -259,12 +266,17 @@ impl Order {
             let (seq, prev, last, head) = (seq.0, prev.0, self.last.0, head.0);
             return Err(format!("`seq` {seq} and `prev` {prev} do not follow {last}, up to the head {head}"));
         }
+        if seq < self.first {
+            return Err(format!("`seq` {} is below the conversation's `first` {}", seq.0, self.first.0));
+        }
         self.last = seq;
         Ok(())
     }
 
     fn conversation_ends(&self) -> Result<(), String> {
         match &self.conversation {
+            // All of it may have been trimmed.
+            Some((_, head)) if self.last == Seq(0) && self.first > *head => Ok(()),
             Some((conversation, head)) if *head != self.last && !self.is_past_messages() => {
                 Err(format!("before it, messages of {conversation} are missing up to the head {}", head.0))
             }

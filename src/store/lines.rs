@@ -37,8 +37,8 @@ pub(super) struct Counts {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Line {
     Export(Origin),
-    /// A conversation, and the `seq` of its last message; its messages follow.
-    Conversation(ConversationId, Seq),
+    /// A conversation, the `seq` of its last message, and the lowest that may be kept; its messages follow.
+    Conversation(ConversationId, Seq, Seq),
     Message(Box<MessageRecord>),
     /// A group's member, and after which `seq` the user joined.
     Member(GroupName, UserName, Seq),
@@ -65,6 +65,12 @@ struct ConversationFields<'a> {
     #[serde(borrow)]
     conversation: Cow<'a, str>,
     head: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    first: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 #[derive(Serialize, Deserialize)]
@@ -143,10 +149,11 @@ impl Line {
                     &ExportFields { line, version: VERSION, store, position: *position },
                 )
             }
-            Self::Conversation(conversation, head) => {
+            Self::Conversation(conversation, head, first) => {
                 let line = "conversation".into();
                 let conversation = conversation.as_str().into();
-                serde_json::to_writer(out, &ConversationFields { line, conversation, head: head.0 })
+                let (head, first) = (head.0, first.0);
+                serde_json::to_writer(out, &ConversationFields { line, conversation, head, first })
             }
             Self::Message(message) => write_message(message, out),
             Self::Member(group, user, since) => {
@@ -176,8 +183,9 @@ impl Line {
         match &*line {
             "export" => read_export(parse(text)?),
             "conversation" => {
-                let ConversationFields { conversation, head, .. } = parse(text)?;
-                Ok(Self::Conversation(read_conversation(&conversation)?, read_seq(head, "head")?))
+                let ConversationFields { conversation, head, first, .. } = parse(text)?;
+                let (head, first) = (read_seq(head, "head")?, read_seq(first, "first")?);
+                Ok(Self::Conversation(read_conversation(&conversation)?, head, first))
             }
             "message" => read_message(parse(text)?).map(|message| Self::Message(Box::new(message))),
             "member" => {

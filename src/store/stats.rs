@@ -104,7 +104,7 @@ fn of_messages(view: &DiskView, stats: &mut Stats, progress: &mut Progress<'_>) 
     let mut current: Option<Large> = None;
     for entry in view.walk() {
         match entry? {
-            Entry::Conversation(conversation, _) => {
+            Entry::Conversation(conversation, ..) => {
                 match conversation.parties() {
                     Parties::Private(..) => stats.privates += 1,
                     Parties::Group(_) => stats.groups += 1,

@@ -38,6 +38,7 @@ fn talk(seed: u64, count: usize) -> Vec<Record> {
     println!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let mut heads = BTreeMap::<ConversationId, u64>::new();
+    let mut firsts = BTreeMap::<ConversationId, u64>::new();
     let user = |n: u64| UserName::new(&format!("user{n}")).unwrap();
     let group = |n: u64| GroupName::new(&format!("group{n}")).unwrap();
     (0..count)
@@ -47,6 +48,12 @@ fn talk(seed: u64, count: usize) -> Vec<Record> {
                 let conversation = ConversationId::private(&from, &user(random.random_range(0..5)));
                 let (received, read) = (Seq(n as u64 + 1), Seq(n as u64));
                 return Record::Cursor { conversation, user: from, received, read };
+            }
+            let nth = random.random_range(0..60);
+            if let Some((conversation, head)) = heads.iter().nth(nth) {
+                let first = firsts.entry(conversation.clone()).or_default();
+                *first = random.random_range(*first..=*head + 1);
+                return Record::Trim { conversation: conversation.clone(), first: Seq(*first) };
             }
             if random.random_ratio(1, 4) {
                 let (group, joined) = (group(random.random_range(0..3)), random.random_ratio(2, 3));

@@ -27,6 +27,8 @@ struct Tail {
     messages: VecDeque<Place>,
     head: Seq,
     trimmed: bool,
+    /// Messages below it are gone, whether or not their bytes are.
+    floor: Seq,
     /// Of its parties or members: none for a user who has read nothing.
     cursors: HashMap<UserName, Cursor>,
 }
@@ -86,6 +88,7 @@ impl MemoryView {
                 messages: VecDeque::new(),
                 head: Seq(0),
                 trimmed: false,
+                floor: Seq(0),
                 cursors: HashMap::new(),
             })
         });
@@ -139,6 +142,26 @@ impl MemoryView {
         }
     }
 
+    /// A conversation's messages below `first` are gone; what they cost is, once they are the oldest of all.
+    fn trim(&mut self, conversation: &ConversationId, first: Seq) {
+        let key = self.index.get(conversation).copied();
+        if let Some(tail) = key.and_then(|key| self.tails.get_mut(key)) {
+            tail.floor = tail.floor.max(first);
+        }
+    }
+
+    /// How many of a conversation's messages here are gone.
+    fn gone(&self, tail: &Tail) -> usize {
+        if tail.floor == Seq(0) {
+            return 0;
+        }
+        tail.messages.partition_point(|place| self.heap.seq(*place) < tail.floor)
+    }
+
+    fn first(&self, tail: &Tail) -> Seq {
+        tail.messages.get(self.gone(tail)).map_or(Seq(0), |place| self.heap.seq(*place))
+    }
+
     fn look(&self, user: &UserName, look: &Look, share: usize) -> Option<Survey> {
         let (mut cursor, mut members) = (Cursor::default(), 0);
         match look.conversation.parties() {
@@ -156,7 +179,7 @@ impl MemoryView {
         };
         let known = tail.cursors.get(user).copied().unwrap_or_default();
         let mut scan = Scan::new(user, look, share, tail.head, cursor.further(known));
-        for place in tail.messages.iter().rev() {
+        for place in tail.messages.range(self.gone(tail)..).rev() {
             if !scan.goes_on() {
                 break;
             }
@@ -164,8 +187,7 @@ impl MemoryView {
             let size = || self.heap.encoded_max(*place);
             scan.see(self.heap.seq(*place), self.heap.from(*place), size, message);
         }
-        let first = tail.messages.front().map_or(Seq(0), |place| self.heap.seq(*place));
-        Some(scan.end(tail.head, first, members))
+        Some(scan.end(tail.head, self.first(tail), members))
     }
 
     fn unpack<'a>(&self, tail: &Tail, places: impl Iterator<Item = &'a Place>) -> Vec<Arc<MessageRecord>> {
@@ -205,6 +227,7 @@ impl View for MemoryView {
             Record::Cursor { conversation, user, received, read } => {
                 self.keep_cursor(conversation, user, Cursor { received: *received, read: *read });
             }
+            Record::Trim { conversation, first } => self.trim(conversation, *first),
         }
     }
 
@@ -217,9 +240,9 @@ impl View for MemoryView {
             Activation { trimmed: self.forgot, durability: Durability::Memory, ..Activation::default() };
         if let Some(tail) = self.tail(conversation) {
             activation.head = tail.head;
-            activation.first = tail.messages.front().map_or(Seq(0), |place| self.heap.seq(*place));
+            activation.first = self.first(tail);
             activation.trimmed = tail.trimmed;
-            let skip = tail.messages.len().saturating_sub(ACTIVATION_RECENT);
+            let skip = tail.messages.len().saturating_sub(ACTIVATION_RECENT).max(self.gone(tail));
             activation.recent = self.unpack(tail, tail.messages.iter().skip(skip));
         }
         if let Parties::Group(group) = conversation.parties()
@@ -236,6 +259,7 @@ impl View for MemoryView {
         let messages = &tail.messages;
         let low =
             range.after.map_or(0, |after| messages.partition_point(|place| self.heap.seq(*place) <= after));
+        let low = low.max(self.gone(tail));
         let high = range.before.map_or(messages.len(), |before| {
             messages.partition_point(|place| self.heap.seq(*place) < before)
         });
@@ -246,7 +270,7 @@ impl View for MemoryView {
             high - self.fitting(messages.range(low..high).rev(), range)..high
         };
         Page {
-            first: messages.front().map_or(Seq(0), |place| self.heap.seq(*place)),
+            first: self.first(tail),
             more: chosen.len() < high - low,
             messages: self.unpack(tail, messages.range(chosen)),
         }

@@ -8,13 +8,17 @@
 //! | `groups` | user, group | the same |
 //! | `privates` | user, its private conversation | – |
 //! | `cursors` | conversation, user | `received`, `read` |
+//! | `firsts` | conversation | the lowest `seq` that may be kept, where it was trimmed |
 //! | `meta` | `applied` | the position up to which the log was applied |
+//!
+//! Readers begin at a conversation's `first`; what stands below it goes when the database compacts its tables ([`trim`]).
 //!
 //! Applying reads nothing, and what one record writes does not depend on what was there: records that are applied again, as after a
 //! loss of power, leave the same view. It is never the only copy: what is not durable here is still in the log.
 
 mod journal;
 mod keys;
+mod trim;
 mod walk;
 
 #[cfg(test)]
@@ -36,6 +40,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use trim::Filtering;
 
 const APPLIED: &str = "applied";
 
@@ -89,7 +94,10 @@ pub struct DiskView {
     groups: Keyspace,
     privates: Keyspace,
     cursors: Keyspace,
+    firsts: Keyspace,
     meta: Keyspace,
+    /// Ends what its filter of compactions knows, with the last of the view.
+    _filter: Arc<Filtering>,
 }
 
 /// Records on their way into the view, all at once.
@@ -109,18 +117,22 @@ impl DiskView {
         if folder.exists() {
             journal::untear(folder).map_err(fjall::Error::Io)?;
         }
+        let filter = Filtering::default();
         let db = Database::builder(folder)
             .worker_threads(WORKERS)
             .max_journaling_size(JOURNAL)
             .cache_size(cache)
             .max_cached_files(Some(VIEW_FILES))
+            .with_compaction_filter_factories(filter.assigner())
             .open()?;
         let keyspace =
             |name: &str| db.keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE));
         let (messages, heads, members) = (keyspace("messages")?, keyspace("heads")?, keyspace("members")?);
         let (groups, privates, cursors) = (keyspace("groups")?, keyspace("privates")?, keyspace("cursors")?);
-        let meta = keyspace("meta")?;
-        Ok(Self { messages, heads, members, groups, privates, cursors, meta, db })
+        let (firsts, meta) = (keyspace("firsts")?, keyspace("meta")?);
+        filter.knows(&firsts);
+        let _filter = Arc::new(filter);
+        Ok(Self { messages, heads, members, groups, privates, cursors, firsts, meta, _filter, db })
     }
 
     /// Opens it after a write or sync of its journal that failed: what the kernel holds of the journal may not be on the disk, and
@@ -183,6 +195,7 @@ impl DiskView {
             &self.groups,
             &self.privates,
             &self.cursors,
+            &self.firsts,
             &self.meta,
         ];
         for keyspace in keyspaces {
@@ -208,9 +221,7 @@ impl DiskView {
         let at = self.db.snapshot();
         let head = self.head(&at, conversation)?;
         let mut recent = Vec::new();
-        for item in
-            at.prefix(&self.messages, keys::all_of(conversation.as_str())).rev().take(ACTIVATION_RECENT)
-        {
+        for item in self.kept(&at, conversation)?.rev().take(ACTIVATION_RECENT) {
             recent.push(Arc::new(message(&item.value()?)?));
         }
         recent.reverse();
@@ -239,7 +250,7 @@ impl DiskView {
     }
 
     fn first(&self, at: &Snapshot, conversation: &ConversationId) -> Result<Seq, ViewError> {
-        let first = at.prefix(&self.messages, keys::all_of(conversation.as_str())).next();
+        let first = self.kept(at, conversation)?.next();
         Ok(first.map(|item| item.key()).transpose()?.map_or(Seq(0), |key| keys::seq(&key)))
     }
 
@@ -249,8 +260,8 @@ impl DiskView {
     /// [`ViewError`].
     pub fn read(&self, conversation: &ConversationId, range: Range) -> Result<Page, ViewError> {
         let at = self.db.snapshot();
-        let low =
-            keys::message(conversation, range.after.map_or(Seq(0), |after| Seq(after.0.saturating_add(1))));
+        let low = range.after.map_or(Seq(0), |after| Seq(after.0.saturating_add(1)));
+        let low = keys::message(conversation, low.max(self.floor(&at, conversation)?));
         let high = keys::message(conversation, range.before.unwrap_or(Seq(u64::MAX)));
         let mut page = Page { first: self.first(&at, conversation)?, ..Page::default() };
         if low >= high {
@@ -312,7 +323,7 @@ impl DiskView {
         let known = known.further(Cursor { received: since, read: since });
         let mut scan = Scan::new(user, look, share, head, known);
         if scan.goes_on() {
-            for item in at.prefix(&self.messages, keys::all_of(conversation.as_str())).rev() {
+            for item in self.kept(at, conversation)?.rev() {
                 let message = Arc::new(message(&item.value()?)?);
                 let (seen, size) = (Arc::clone(&message), || encoded_max(&message));
                 scan.see(message.seq, message.from.as_str(), size, || Some(seen));
@@ -394,6 +405,9 @@ impl Applying<'_> {
             Record::Cursor { conversation, user, received, read } => {
                 let value = [received.0.to_be_bytes(), read.0.to_be_bytes()].concat();
                 self.batch.insert(&view.cursors, keys::cursor(conversation, user), value);
+            }
+            Record::Trim { conversation, first } => {
+                self.batch.insert(&view.firsts, conversation.as_str(), first.0.to_be_bytes());
             }
         }
     }

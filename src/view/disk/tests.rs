@@ -22,12 +22,13 @@ fn group(n: u64) -> GroupName {
 struct Sequencer {
     random: StdRng,
     heads: std::collections::BTreeMap<ConversationId, Seq>,
+    firsts: std::collections::BTreeMap<ConversationId, Seq>,
 }
 
 impl Sequencer {
     fn new(seed: u64) -> Self {
         println!("seed {seed}");
-        Self { random: StdRng::seed_from_u64(seed), heads: std::collections::BTreeMap::new() }
+        Self { random: StdRng::seed_from_u64(seed), heads: Default::default(), firsts: Default::default() }
     }
 
     fn next(&mut self) -> Record {
@@ -42,6 +43,12 @@ impl Sequencer {
             let received = Seq(self.random.random_range(0..=head.0));
             let read = Seq(self.random.random_range(0..=received.0));
             return Record::Cursor { conversation: conversation.clone(), user: from, received, read };
+        }
+        let nth = self.random.random_range(0..200);
+        if let Some((conversation, head)) = self.heads.iter().nth(nth) {
+            let first = self.firsts.entry(conversation.clone()).or_default();
+            *first = Seq(self.random.random_range(first.0..=head.0 + 1));
+            return Record::Trim { conversation: conversation.clone(), first: *first };
         }
         let target = match self.random.random_range(0..7) {
             n @ 0..4 => Target::User(user(n)),
@@ -145,6 +152,10 @@ fn it_says_what_the_view_in_memory_says() {
         if sequencer.random.random_ratio(1, 3) {
             assert_eq!(disk.persist().unwrap(), memory.applied());
             if sequencer.random.random() {
+                disk.messages.rotate_memtable_and_wait().unwrap();
+                disk.messages.major_compact().unwrap();
+            }
+            if sequencer.random.random() {
                 disk.rest(PATIENCE).unwrap();
                 assert_eq!(disk.db.write_buffer_size(), 0, "what was put away is in tables");
             }
@@ -172,4 +183,75 @@ fn a_private_conversation_is_found_from_either_side() {
             assert!(found.contains(&conversation), "{user}: {found:?}");
         }
     }
+}
+
+/// Messages of one conversation, as a sequencer numbers them.
+fn messages(conversation: &ConversationId, seqs: std::ops::RangeInclusive<u64>) -> Vec<Record> {
+    let message = |seq: u64| MessageRecord {
+        conversation: conversation.clone(),
+        seq: Seq(seq),
+        prev: Seq(seq - 1),
+        time: Millis(seq),
+        from: user(1),
+        target: Target::User(user(2)),
+        id: None,
+        kind: PayloadKind::Bytes,
+        bytes: (0..512u64).map(|n| (seq.wrapping_mul(n + 7) >> 3) as u8).collect(),
+    };
+    seqs.map(|seq| Record::Message(Arc::new(message(seq)))).collect()
+}
+
+fn apply(disk: &DiskView, records: &[Record]) {
+    let mut applying = disk.applying().unwrap();
+    let applied = applying.applied.0;
+    for (position, record) in (applied + 1..).zip(records) {
+        applying.apply(Position(position), record);
+    }
+    applying.commit().unwrap();
+}
+
+fn compact(disk: &DiskView) {
+    disk.messages.rotate_memtable_and_wait().unwrap();
+    disk.messages.major_compact().unwrap();
+}
+
+#[test]
+fn the_space_of_what_was_trimmed_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = DiskView::open(folder.path(), CACHE).unwrap();
+    let conversation = ConversationId::private(&user(1), &user(2));
+    let other = ConversationId::private(&user(1), &user(3));
+    apply(&disk, &messages(&conversation, 1..=4000));
+    compact(&disk);
+    let before = disk.messages.disk_space();
+    apply(&disk, &[Record::Trim { conversation: conversation.clone(), first: Seq(3601) }]);
+    assert_eq!(disk.messages.disk_space(), before, "trimming writes one record");
+    compact(&disk);
+    let after = disk.messages.disk_space();
+    assert!(after < before / 8, "{before} bytes, then {after}");
+    drop(disk);
+    let disk = DiskView::open(folder.path(), CACHE).unwrap();
+    let range = Range { before: None, after: Some(Seq(0)), limit: 9000, bytes: 64 << 20 };
+    let page = disk.read(&conversation, range).unwrap();
+    assert_eq!((page.first, page.messages.len()), (Seq(3601), 400));
+    assert_eq!(disk.begins(&other).unwrap(), Seq(0));
+}
+
+#[test]
+fn a_page_under_way_loses_nothing_to_a_trim() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = DiskView::open(folder.path(), CACHE).unwrap();
+    let conversation = ConversationId::private(&user(1), &user(2));
+    apply(&disk, &messages(&conversation, 1..=1000));
+    compact(&disk);
+    let at = disk.db.snapshot();
+    let mut begun = disk.kept(&at, &conversation).unwrap();
+    assert_eq!(keys::seq(&begun.next().unwrap().key().unwrap()), Seq(1));
+    apply(&disk, &[Record::Trim { conversation: conversation.clone(), first: Seq(900) }]);
+    compact(&disk);
+    let rest: Vec<Seq> = begun.map(|item| keys::seq(&item.key().unwrap())).collect();
+    assert_eq!(rest, (2..=1000).map(Seq).collect::<Vec<_>>());
+    let again = disk.kept(&at, &conversation).unwrap();
+    assert_eq!(again.count(), 1000, "all that is read at once is of one moment");
+    assert_eq!(disk.kept(&disk.db.snapshot(), &conversation).unwrap().count(), 101);
 }

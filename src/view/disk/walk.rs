@@ -9,18 +9,22 @@ use fjall::{Iter, Keyspace, Readable, Snapshot};
 /// A part of the view.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Entry {
-    /// A conversation, and the `seq` of its last message; its messages follow.
-    Conversation(ConversationId, Seq),
+    /// A conversation, the `seq` of its last message, and the lowest that may be kept, 0 where nothing was trimmed; its messages follow.
+    Conversation(ConversationId, Seq, Seq),
     /// A message of the conversation before it. Where it is not that one's, the view has lost a head.
     Message(Box<MessageRecord>),
 }
 
 /// Conversations in the order of their names, each with its messages in growing `seq`, as they were when the walk began.
 pub struct Walk {
+    view: DiskView,
+    at: Snapshot,
     heads: Iter,
     messages: Iter,
-    conversation: Option<(ConversationId, Seq)>,
+    conversation: Option<(ConversationId, Seq, Seq)>,
     message: Option<Box<MessageRecord>>,
+    /// The conversation of the message before, and where it begins.
+    begins: Option<(ConversationId, Seq)>,
 }
 
 impl Walk {
@@ -29,9 +33,11 @@ impl Walk {
             && let Some(item) = self.heads.next()
         {
             let (key, head) = item.into_inner()?;
-            self.conversation = Some((conversation(std::str::from_utf8(&key).ok())?, Seq(number(&head)?)));
+            let conversation = conversation(std::str::from_utf8(&key).ok())?;
+            let first = self.view.floor(&self.at, &conversation)?;
+            self.conversation = Some((conversation, Seq(number(&head)?), first));
         }
-        if self.message.is_none()
+        while self.message.is_none()
             && let Some(item) = self.messages.next()
         {
             let (key, value) = item.into_inner()?;
@@ -40,9 +46,23 @@ impl Walk {
             if !named || keys::seq(&key) != message.seq {
                 return Err(ViewError::Damaged("the view has a message under the key of another one"));
             }
-            self.message = Some(Box::new(message));
+            // What is below its conversation's first is only not yet off the disk.
+            if message.seq >= self.begins(&message.conversation)? {
+                self.message = Some(Box::new(message));
+            }
         }
         Ok(())
+    }
+
+    fn begins(&mut self, conversation: &ConversationId) -> Result<Seq, ViewError> {
+        if let Some((known, first)) = &self.begins
+            && known == conversation
+        {
+            return Ok(*first);
+        }
+        let first = self.view.floor(&self.at, conversation)?;
+        self.begins = Some((conversation.clone(), first));
+        Ok(first)
     }
 }
 
@@ -54,14 +74,14 @@ impl Iterator for Walk {
             return Some(Err(error));
         }
         let head_first = match (&self.conversation, &self.message) {
-            (Some((conversation, _)), Some(message)) => *conversation <= message.conversation,
+            (Some((conversation, ..)), Some(message)) => *conversation <= message.conversation,
             (conversation, _) => conversation.is_some(),
         };
         if head_first {
             return self
                 .conversation
                 .take()
-                .map(|(conversation, head)| Ok(Entry::Conversation(conversation, head)));
+                .map(|(conversation, head, first)| Ok(Entry::Conversation(conversation, head, first)));
         }
         self.message.take().map(|message| Ok(Entry::Message(message)))
     }
@@ -72,7 +92,7 @@ impl DiskView {
     pub fn walk(&self) -> Walk {
         let at = self.db.snapshot();
         let (heads, messages) = (at.iter(&self.heads), at.iter(&self.messages));
-        Walk { heads, messages, conversation: None, message: None }
+        Walk { view: self.clone(), at, heads, messages, conversation: None, message: None, begins: None }
     }
 
     /// All members of all groups, each with the `seq` after which it joined.
@@ -125,6 +145,14 @@ impl DiskView {
         self.cursors.get(keys::cursor(conversation, user))?.map(|value| cursor(&value)).transpose()
     }
 
+    /// The lowest `seq` that a conversation may keep, 0 where nothing was trimmed.
+    ///
+    /// # Errors
+    /// [`ViewError`].
+    pub fn begins(&self, conversation: &ConversationId) -> Result<Seq, ViewError> {
+        self.floor(&self.db.snapshot(), conversation)
+    }
+
     /// The message at `seq` of a conversation, if it is there.
     ///
     /// # Errors
@@ -162,7 +190,7 @@ impl DiskView {
     }
 
     /// What each part takes on the disk (bytes), without what is still in the journal.
-    pub fn sizes(&self) -> [(&'static str, u64); 6] {
+    pub fn sizes(&self) -> [(&'static str, u64); 7] {
         [
             ("messages", self.messages.disk_space()),
             ("heads", self.heads.disk_space()),
@@ -170,6 +198,7 @@ impl DiskView {
             ("groups", self.groups.disk_space()),
             ("privates", self.privates.disk_space()),
             ("cursors", self.cursors.disk_space()),
+            ("firsts", self.firsts.disk_space()),
         ]
     }
 }

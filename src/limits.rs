@@ -216,6 +216,10 @@ pub const PORT_BYTES: usize = 64 * 1024 * 1024;
 pub const SEQ_BLOCK: u64 = 1 << 20;
 /// Reads of one shard under way (number); more get 503.
 pub const PORT_READS: usize = 65_536;
+/// Trims of one shard that wait for its log, or for an outcome (number); more are asked for again later.
+pub const TRIMS_WAITING: usize = 1024;
+/// Conversations and messages that the trimmer looks at before it rests (number, about).
+pub const LOOKED_AT_ONCE: usize = 4096;
 /// A line of an export (bytes): the largest stored message, each byte of it escaped; a longer one is refused.
 pub const EXPORT_LINE_MAX: u64 = 6 * COMMIT_BYTES_MAX as u64;
 

@@ -71,7 +71,7 @@ const HOUSE: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "store",
-        &["clock::EPOCH_2020", "ids", "limits", "log", "metrics::StoreLevels", "view", "wire"],
+        &["clock::EPOCH_2020", "ids", "limits", "log", "metrics::StoreLevels", "route", "view", "wire"],
         &["affinity", "data_encoding", "flume", "rustix", "serde", "serde_json", "siphasher", "toml"],
     ),
     (

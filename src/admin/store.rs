@@ -26,6 +26,18 @@ pub(super) fn encode(levels: &StoreLevels, encoder: &mut DescriptorEncoder<'_>) 
             "Reads of the view that failed: who asked was told to try later",
             levels.failed_reads,
         ),
+        (
+            "longwire_store_trims",
+            "Trims of conversations that keep more than retention lets them",
+            levels.trims,
+        ),
+        ("longwire_store_trimmed_messages", "Messages that retention took", levels.trimmed_messages),
+        ("longwire_store_trimmed_bytes", "Bytes of messages that retention took", levels.trimmed_bytes),
+        (
+            "longwire_store_sweeps",
+            "How often the tables of messages were written anew to be rid of those",
+            levels.sweeps,
+        ),
     ];
     for (name, help, value) in counters {
         let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;

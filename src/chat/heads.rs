@@ -194,6 +194,8 @@ impl Heads {
             None => self.enter(conversation, found)?,
         };
         let head = self.slab.get_mut(key)?;
+        // It was trimmed since the view was asked.
+        let uncounted = uncounted || (found.first < head.first);
         let before = head.seats.cost();
         let known = head.seats.find(who.0);
         let cursor = known.map_or(found.cursor, |seat| seat.cursor.further(found.cursor));
@@ -205,7 +207,7 @@ impl Heads {
         };
         let marks = known.map_or(0, |seat| seat.marks);
         head.seats.enter(Seat { user: who.0, cursor, behind, marks });
-        head.first = found.first;
+        head.first = head.first.max(found.first);
         self.bytes = self.bytes - before + head.seats.cost();
         Some(key)
     }
@@ -269,6 +271,18 @@ impl Heads {
             seat.cursor = Cursor { received: seq, read: seq };
             seat.behind = count;
         }
+    }
+
+    /// Messages below `first` are not kept any more: whose unread ones may have been among them is to be counted again.
+    pub(super) fn trimmed(&mut self, key: Key, first: Seq) {
+        let Some(head) = self.slab.get_mut(key) else { return };
+        head.first = if first > head.head { Seq(0) } else { head.first.max(first) };
+        let count = head.count;
+        head.seats.each(|seat| {
+            if seat.behind < count && seat.cursor.read < first {
+                seat.behind = UNCOUNTED;
+            }
+        });
     }
 
     /// The sequencer has learnt from the view how its conversation stands: what was not counted is not known.
@@ -425,6 +439,24 @@ mod tests {
         heads.keep(&conversation(0), alice, &at(10, 7, 3), false).unwrap();
         heads.resumed(key, Seq(11), Seq(2));
         assert_eq!(heads.standing(key, alice), None, "the view knew of one more");
+    }
+
+    #[test]
+    fn what_was_trimmed_is_counted_again() {
+        let mut heads = heads(1 << 20);
+        let (alice, bob) = (heads.who(&user(0)), heads.who(&user(1)));
+        let key = heads.keep(&conversation(0), alice, &at(10, 4, 6), false).unwrap();
+        heads.keep(&conversation(0), bob, &at(10, 8, 2), false).unwrap();
+        heads.trimmed(key, Seq(7));
+        assert_eq!(heads.standing(key, alice), None, "two of the unread are gone");
+        assert_eq!(heads.standing(key, bob), Some(Standing { first: Seq(7), ..at(10, 8, 2) }));
+        heads.keep(&conversation(0), alice, &at(10, 4, 6), false).unwrap();
+        assert_eq!((heads.standing(key, alice), heads.first(key)), (None, Some(Seq(7))), "an older look");
+        let counted = Standing { first: Seq(7), ..at(10, 4, 4) };
+        heads.keep(&conversation(0), alice, &counted, false).unwrap();
+        assert_eq!(heads.standing(key, alice), Some(counted));
+        heads.trimmed(key, Seq(11));
+        assert_eq!(heads.first(key), Some(Seq(0)), "nothing is kept");
     }
 
     #[test]

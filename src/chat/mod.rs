@@ -42,6 +42,7 @@ mod tails;
 #[cfg(test)]
 mod tests;
 mod topic;
+mod trim;
 
 pub use ask::Origin;
 pub use command::command_counter;
@@ -112,6 +113,7 @@ pub struct Rules {
     heads: heads::Heads,
     tails: tails::Tails,
     cursors: cursors::Cursors,
+    trims: trim::Trims,
     /// A list of shards, kept for reuse.
     shards: Vec<ShardId>,
 }
@@ -151,6 +153,7 @@ impl Rules {
             ),
             tails: tails::Tails::new(config.tails_max_bytes),
             cursors: cursors::Cursors::default(),
+            trims: trim::Trims::default(),
             shards: Vec::new(),
             config,
         }

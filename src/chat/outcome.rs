@@ -70,6 +70,7 @@ impl Rules {
         | Outcome::Unknown(ticket)) = outcome;
         let Some(pending) = self.pending.remove(&ticket) else {
             self.cursor_outcome(ticket, outcome, now);
+            self.trim_outcome(ticket, outcome);
             return;
         };
         let slot = pending.conversation;

@@ -24,6 +24,13 @@ impl Tails {
         }
     }
 
+    /// Messages below `first` are not kept any more.
+    pub(super) fn trimmed(&mut self, conversation: &ConversationId, first: Seq) {
+        if let Some(kept) = &mut self.0 {
+            kept.forget_below(conversation, first);
+        }
+    }
+
     /// The newest messages above `after`, if all that are wanted are kept.
     pub(super) fn newest(
         &self,

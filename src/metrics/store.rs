@@ -37,6 +37,14 @@ pub struct StoreLevels {
     pub reads: u64,
     /// Those of them that failed.
     pub failed_reads: u64,
+    /// Trims that conversations' homes were asked for.
+    pub trims: u64,
+    /// Messages that retention took.
+    pub trimmed_messages: u64,
+    /// What they took (bytes).
+    pub trimmed_bytes: u64,
+    /// How often all tables of messages were written anew to be rid of them.
+    pub sweeps: u64,
     /// Reads that wait for a reader.
     pub waiting_reads: u64,
 }

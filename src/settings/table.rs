@@ -158,6 +158,11 @@ settings! {
     /// With messages on disk: the newest ones kept in memory as well, on all cores together; past it the oldest go, and are read from the disk.
     store_tails_max_bytes: Bytes = "store.tails_max_bytes", "256MiB", from "1MiB" to "1024GiB";
 
+    /// How long messages on disk are kept: older ones go, in the background; 0 for as long as there is room.
+    retention_max_age: Duration = "retention.max_age", "0s", from "0s" to "36500days";
+    /// What one conversation on disk keeps: past it its oldest messages go, in the background; 0 for no bound. What counts is a message's content, names and numbers.
+    retention_max_bytes: Bytes = "retention.max_bytes", "0B", from "0B" to "1024GiB";
+
     /// The file with the secret that signs tokens (HS256): at least 32 bytes, one trailing newline is ignored.
     token_key_file: Option<PathBuf> = "token.key_file", "", flag "token-key";
     /// The audience that a token's `aud` must name; not checked when empty.

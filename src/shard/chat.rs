@@ -368,6 +368,7 @@ impl Chat {
                 // Whoever did not wait for it has left nothing behind.
                 self.rules.belongings_unknown(&user);
             }
+            Answer::Trim(conversation, first) => self.rules.trim(conversation, first, world),
             Answer::Failed(want, error) => {
                 // Somebody has to look at the disk; whoever asked is told to try later.
                 if self.unread_told.is_none_or(|told| now.uptime > told + TELL_EVERY) {

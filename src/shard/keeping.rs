@@ -3,7 +3,7 @@
 use super::launch::{AppKind, Plan};
 use super::mailbox::Mailbox;
 use crate::durability::Durability;
-use crate::store::{self, Port, Report, Store, StoreError, Wake};
+use crate::store::{self, Port, Report, Retention, Store, StoreError, Wake};
 use std::io;
 use std::sync::Arc;
 
@@ -44,6 +44,10 @@ pub(super) fn open(plan: &Plan, mailboxes: &[Mailbox]) -> Result<Kept, StoreErro
         min_free: settings.store_min_free.0,
         cache: settings.store_cache_size.0,
         watchdog: settings.store_watchdog,
+        retention: Retention {
+            max_age: settings.retention_max_age,
+            max_bytes: settings.retention_max_bytes.0,
+        },
         core: settings.store_core.map(|core| core as usize),
         shares_cores: spare.is_empty(),
     };

@@ -25,10 +25,13 @@ mod seqs;
 mod shared;
 mod stats;
 mod stopped;
+mod trimmer;
 mod watch;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trimmer_tests;
 #[cfg(test)]
 mod upkeep_tests;
 
@@ -41,6 +44,7 @@ pub use port::{Answer, Port, Want};
 pub use rebuild::{RebuildError, Rebuilt, rebuild};
 pub use stats::{Large, Stats, stats};
 pub use stopped::{Stopped, Tell as TellProgress};
+pub use trimmer::Retention;
 pub use watch::Watch;
 
 pub use crate::log::disk::{Cut, Found};
@@ -49,6 +53,7 @@ use crate::ids::Millis;
 use crate::limits::{APPLY_COMMITS, STORE_READERS};
 use crate::log::disk::{Batch, End, Health, Order, Plan, Sink, Writer};
 use crate::log::{Durability, Position};
+use crate::route::Router;
 use applier::{Applied, Applier, Committed};
 use flume::Sender;
 use folder::Folder;
@@ -61,6 +66,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use trimmer::Trimmer;
 
 /// Wakes a shard that may be asleep.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
@@ -80,6 +86,8 @@ pub struct Config {
     pub cache: u64,
     /// A commit that takes longer is reported.
     pub watchdog: Duration,
+    /// How long messages are kept.
+    pub retention: Retention,
     /// The core of the log's thread.
     pub core: Option<usize>,
     /// Whether the store's threads run on the shards' cores.
@@ -106,6 +114,8 @@ pub struct Store {
     orders: Sender<Order>,
     jobs: Sender<Job>,
     closing: Arc<AtomicBool>,
+    /// Ends the trimmer when dropped.
+    trimming: Option<Sender<()>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -181,7 +191,9 @@ impl Store {
             log: folder.log(),
             store: folder.id(),
         };
-        let mut store = Self { folder, watch, seqs, orders, jobs, closing, threads: Vec::new() };
+        let (trimming, ended) = flume::bounded(0);
+        let (trimming, threads) = (Some(trimming), Vec::new());
+        let mut store = Self { folder, watch, seqs, orders, jobs, closing, trimming, threads };
         let core = config.core;
         store.start("log", move || {
             pin(core);
@@ -192,6 +204,21 @@ impl Store {
         for n in 0..STORE_READERS {
             let reader = reads.reader(Arc::clone(&view), &applied, &count, config.durability);
             store.start(&format!("reader-{n}"), move || reader.run())?;
+        }
+        if config.retention.is_bounded() {
+            let trimmer = Trimmer {
+                retention: config.retention,
+                router: Router::new(store.key(), reads.wakes.len() as u16),
+                view,
+                applied,
+                count,
+                answers: reads.answers,
+                wakes: reads.wakes,
+                folder: store.folder.view(),
+                min_free: config.min_free,
+                ended,
+            };
+            store.start("trimmer", move || trimmer.run())?;
         }
         store.watch.start(config.watchdog).map_err(io)?;
         Ok((store, ports, report))
@@ -222,6 +249,7 @@ impl std::fmt::Debug for Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
+        self.trimming = None;
         // The view's thread ends with the log's.
         self.closing.store(true, Ordering::Relaxed);
         let _ = self.orders.send(Order::Stop);

@@ -43,6 +43,8 @@ pub enum Answer {
     Survey(u64, Vec<Option<Survey>>),
     /// The user's groups, with the `seq` after which it joined, and its private conversations.
     Conversations(UserName, Vec<(GroupName, Seq)>, Vec<ConversationId>),
+    /// Not read: a conversation is to begin there.
+    Trim(ConversationId, Seq),
     /// It could not be read.
     Failed(Want, ViewError),
     /// Too much was being read already.
@@ -206,7 +208,9 @@ impl Port {
     /// Moves what was read into `answers`.
     pub fn answers(&mut self, answers: &mut Vec<Answer>) {
         while let Ok(answer) = self.answers.try_recv() {
-            self.reads_out -= 1;
+            if !matches!(answer, Answer::Trim(..)) {
+                self.reads_out -= 1;
+            }
             answers.push(answer);
         }
     }

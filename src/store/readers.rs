@@ -40,6 +40,11 @@ pub(super) struct Reads {
 pub(super) struct Count {
     pub reads: AtomicU64,
     pub failed: AtomicU64,
+    /// Of the trimmer: trims asked for, what went by them, and how often tables were written anew for it.
+    pub trims: AtomicU64,
+    pub trimmed_messages: AtomicU64,
+    pub trimmed_bytes: AtomicU64,
+    pub sweeps: AtomicU64,
 }
 
 /// One reader's state.

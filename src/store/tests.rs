@@ -62,12 +62,17 @@ pub(super) fn config(folder: &Path) -> Config {
         min_free: 0,
         cache: 1 << 20,
         watchdog: Duration::from_secs(2),
+        retention: Retention::default(),
         core: None,
         shares_cores: true,
     }
 }
 
 pub(super) fn open(folder: &Path, shards: usize) -> (Store, Vec<Shard>, Report) {
+    opened(&config(folder), shards)
+}
+
+pub(super) fn opened(config: &Config, shards: usize) -> (Store, Vec<Shard>, Report) {
     let bells: Vec<Arc<Bell>> = (0..shards).map(|_| Arc::default()).collect();
     let wakes = bells.iter().map(|bell| {
         let bell = Arc::clone(bell);
@@ -76,7 +81,7 @@ pub(super) fn open(folder: &Path, shards: usize) -> (Store, Vec<Shard>, Report) 
             bell.1.notify_all();
         }) as Wake
     });
-    let (store, ports, report) = Store::open(&config(folder), wakes.collect()).unwrap();
+    let (store, ports, report) = Store::open(config, wakes.collect()).unwrap();
     let shards = ports.into_iter().zip(bells).map(|(port, bell)| Shard { port, bell, heard: 0 });
     (store, shards.collect(), report)
 }

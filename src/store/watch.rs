@@ -94,6 +94,10 @@ impl Watch {
             replayed: self.replayed,
             free: work.free,
             reads: self.count.reads.load(Ordering::Relaxed),
+            trims: self.count.trims.load(Ordering::Relaxed),
+            trimmed_messages: self.count.trimmed_messages.load(Ordering::Relaxed),
+            trimmed_bytes: self.count.trimmed_bytes.load(Ordering::Relaxed),
+            sweeps: self.count.sweeps.load(Ordering::Relaxed),
             failed_reads: self.count.failed.load(Ordering::Relaxed),
             waiting_reads: waiting(self.jobs.upgrade().map(|jobs| jobs.len())),
         }

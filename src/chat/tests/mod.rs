@@ -8,4 +8,5 @@ mod private;
 mod rates;
 mod sessions;
 mod sync;
+mod trims;
 mod world;

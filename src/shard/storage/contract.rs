@@ -49,6 +49,7 @@ impl Held {
             min_free: 0,
             cache: 1 << 20,
             watchdog: Duration::from_secs(2),
+            retention: crate::store::Retention::default(),
             core: None,
             shares_cores: false,
         };

@@ -9,6 +9,7 @@
 //! | `privates` | user, its private conversation | – |
 //! | `cursors` | conversation, user | `received`, `read` |
 //! | `firsts` | conversation | the lowest `seq` that may be kept, where it was trimmed |
+//! | `tallies` | conversation | what it has, as the trimmer last counted ([`tally`]) |
 //! | `meta` | `applied` | the position up to which the log was applied |
 //!
 //! Readers begin at a conversation's `first`; what stands below it goes when the database compacts its tables ([`trim`]).
@@ -18,12 +19,14 @@
 
 mod journal;
 mod keys;
+mod tally;
 mod trim;
 mod walk;
 
 #[cfg(test)]
 mod tests;
 
+pub use tally::{Bounds, Looked};
 pub use walk::{Entry, Walk};
 
 use super::survey::Scan;
@@ -95,6 +98,7 @@ pub struct DiskView {
     privates: Keyspace,
     cursors: Keyspace,
     firsts: Keyspace,
+    tallies: Keyspace,
     meta: Keyspace,
     /// Ends what its filter of compactions knows, with the last of the view.
     _filter: Arc<Filtering>,
@@ -129,10 +133,10 @@ impl DiskView {
             |name: &str| db.keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE));
         let (messages, heads, members) = (keyspace("messages")?, keyspace("heads")?, keyspace("members")?);
         let (groups, privates, cursors) = (keyspace("groups")?, keyspace("privates")?, keyspace("cursors")?);
-        let (firsts, meta) = (keyspace("firsts")?, keyspace("meta")?);
+        let (firsts, tallies, meta) = (keyspace("firsts")?, keyspace("tallies")?, keyspace("meta")?);
         filter.knows(&firsts);
         let _filter = Arc::new(filter);
-        Ok(Self { messages, heads, members, groups, privates, cursors, firsts, meta, _filter, db })
+        Ok(Self { messages, heads, members, groups, privates, cursors, firsts, tallies, meta, _filter, db })
     }
 
     /// Opens it after a write or sync of its journal that failed: what the kernel holds of the journal may not be on the disk, and
@@ -196,6 +200,7 @@ impl DiskView {
             &self.privates,
             &self.cursors,
             &self.firsts,
+            &self.tallies,
             &self.meta,
         ];
         for keyspace in keyspaces {

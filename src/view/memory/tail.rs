@@ -30,6 +30,16 @@ impl MemoryView {
         self.keep(message);
     }
 
+    /// Forgets what is here of a conversation if any of it is below `first`: what goes on from there is kept again.
+    pub fn forget_below(&mut self, conversation: &ConversationId, first: Seq) {
+        let Some(key) = self.index.get(conversation).copied() else { return };
+        let begins = self.tails.get(key).and_then(|tail| tail.messages.front());
+        if begins.is_some_and(|place| self.heap.seq(*place) < first) {
+            self.tails.remove(key);
+            self.index.remove(conversation);
+        }
+    }
+
     /// The seq before the oldest message that is here, 0 if it is the conversation's first.
     fn begins_after(&self, tail: &Tail) -> Option<Seq> {
         tail.messages.front().map(|place| self.heap.prev(*place))

@@ -91,6 +91,9 @@ pub(crate) const SETTLE_SECONDS: u64 = 30;
 /// Seconds for everyone to connect and sign in, plus one for each thousand connections.
 pub(crate) const SETUP_SECONDS: u64 = 30;
 
+/// Users of a thread who begin their conversations, or ask for all that they have, at the same time.
+pub(crate) const STORM_BEGINNING: usize = 256;
+
 /// Connections that a storm lets go between two looks at the schedule.
 pub(crate) const STORM_SLICE: usize = 64;
 

@@ -290,7 +290,7 @@ impl fmt::Display for StormPart {
             writeln!(f, "  {:<10} {us:.1} µs server CPU each above the sign-in", "sync")?;
         }
         if let Some(reads) = self.disk_reads {
-            writeln!(f, "  {:<10} {reads:.0} reads from disk in all", "server")?;
+            writeln!(f, "  {:<10} {:.0} reads from disk in all", "server", reads.max(0.0))?;
         }
         if !self.failed_attempts.is_empty() || self.given_up > 0 {
             let (kinds, given_up) = (kinds(&self.failed_attempts), self.given_up);

@@ -9,14 +9,14 @@ use super::devices::Devices;
 use super::{How, StormArgs};
 use crate::engine::{After, ConnId, Driver, End, Io, Next};
 use crate::latency::Latency;
-use crate::limits::{FAILURE_KINDS_MAX, RETRIES_MAX, RETRY_MAX_NS, RETRY_NS, STORM_SLICE};
+use crate::limits::{FAILURE_KINDS_MAX, RETRIES_MAX, RETRY_MAX_NS, RETRY_NS, STORM_BEGINNING, STORM_SLICE};
 use crate::procstat::Sample;
 use crate::report::StormRound;
 use crate::wire::dialect::To;
 use crate::wire::sync;
 use fastrand::Rng;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Mutex, PoisonError};
@@ -127,6 +127,9 @@ pub(super) struct Storm<'a> {
     travellers: Vec<Traveller>,
     /// What they hold, where they ask by it.
     devices: Option<Devices>,
+    /// Who is to begin conversations; how many do, or ask for all that they have.
+    to_begin: VecDeque<ConnId>,
+    beginning: usize,
     /// Those up to here have asked for all of it.
     learning: usize,
     /// How many are in, or lost.
@@ -162,6 +165,8 @@ impl<'a> Storm<'a> {
                 let everyone = options.users..options.users + options.connections as usize;
                 Devices::new(run.control.run(), everyone, (first, count), options.conversations)
             }),
+            to_begin: VecDeque::new(),
+            beginning: 0,
             learning: 0,
             settled: 0,
             round: None,
@@ -189,45 +194,68 @@ impl<'a> Storm<'a> {
         let traveller = &mut self.travellers[conn];
         match (&self.devices, traveller.stage) {
             (Some(devices), Stage::Coming) if self.next_round == 0 => {
-                let dialect = self.book.dialect();
-                for other in devices.writes_to(conn) {
-                    io.say(conn, &dialect.message(To::User(&other), "hello", Some("begun")));
-                }
                 traveller.stage = Stage::Beginning(u8::try_from(devices.writes()).unwrap_or(u8::MAX));
+                self.to_begin.push_back(conn);
+                self.begin(io);
             }
             (Some(devices), Stage::Coming) if self.shared.syncs(traveller.round.into()) => {
                 io.say(conn, &devices.ask(conn, None));
                 traveller.stage = Stage::Asking;
             }
-            (_, Stage::Coming | Stage::Reading) => self.is_in(conn, now),
+            (_, Stage::Reading) => {
+                self.beginning -= 1;
+                self.is_in(conn, now);
+            }
+            (_, Stage::Coming) => self.is_in(conn, now),
             _ => {}
         }
     }
 
+    /// Lets the next ones write to those with whom they begin conversations: all at once would be more than a server has to take.
+    fn begin(&mut self, io: &mut Io<'_>) {
+        let Some(devices) = &self.devices else { return };
+        while self.beginning < STORM_BEGINNING
+            && let Some(conn) = self.to_begin.pop_front()
+        {
+            self.beginning += 1;
+            let dialect = self.book.dialect();
+            for other in devices.writes_to(conn) {
+                io.say(conn, &dialect.message(To::User(&other), "hello", Some("begun")));
+            }
+        }
+    }
+
     /// One of the conversations that it begins is there.
-    fn acked(&mut self, conn: ConnId) {
+    fn acked(&mut self, io: &mut Io<'_>, conn: ConnId) {
         let traveller = &mut self.travellers[conn];
         if let Stage::Beginning(left) = traveller.stage {
             traveller.stage = if left > 1 { Stage::Beginning(left - 1) } else { Stage::Begun };
-            if left <= 1 && self.shared.begun.fetch_add(1, AcqRel) + 1 == self.shared.users {
+            if left > 1 {
+                return;
+            }
+            self.beginning -= 1;
+            self.begin(io);
+            if self.shared.begun.fetch_add(1, AcqRel) + 1 == self.shared.users {
                 self.book.control.wake_all();
             }
         }
     }
 
     /// Once everybody's conversations are begun, a few more ask for theirs.
-    fn learn(&mut self, io: &mut Io<'_>, now: u64) -> Next {
+    fn learn(&mut self, io: &mut Io<'_>) -> Next {
         if self.shared.begun.load(Acquire) < self.shared.users || self.devices.is_none() {
             return Next::Event;
         }
-        let end = (self.learning + STORM_SLICE).min(self.travellers.len());
-        for conn in std::mem::replace(&mut self.learning, end)..end {
+        while self.beginning < STORM_BEGINNING && self.learning < self.travellers.len() {
+            let conn = self.learning;
+            self.learning += 1;
             if self.travellers[conn].stage == Stage::Begun {
                 self.travellers[conn].stage = Stage::Learning;
+                self.beginning += 1;
                 io.say(conn, &Devices::ask_all(None));
             }
         }
-        if end < self.travellers.len() { Next::At(now) } else { Next::Event }
+        Next::Event
     }
 
     /// A connection was told what it did not hold, or a page of it.
@@ -405,7 +433,7 @@ impl Driver for Storm<'_> {
     fn message(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8], now: u64) {
         match self.book.listen(io, (conn, self.first + conn), payload) {
             Heard::SignedIn | Heard::Asked => self.signed_in(io, conn, now),
-            Heard::Acked => self.acked(conn),
+            Heard::Acked => self.acked(io, conn),
             Heard::Synced => self.told(io, conn, payload, now),
             Heard::Broadcast(_) | Heard::Nothing => {}
         }
@@ -435,7 +463,7 @@ impl Driver for Storm<'_> {
             if self.settled == self.travellers.len() {
                 self.book.ready();
             }
-            return self.learn(io, now);
+            return self.learn(io);
         }
         let storm = self.storm(io, now);
         let retry = self.retry(io, now);

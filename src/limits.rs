@@ -198,8 +198,8 @@ pub const COMMIT_BYTES_MAX: usize = 1024 * 1024;
 pub const RECORD_OVERHEAD: usize = 4096;
 /// The largest content of a message that is stored (bytes).
 pub const MESSAGE_STORED_MAX: usize = COMMIT_BYTES_MAX - RECORD_OVERHEAD;
-/// Commits that wait for the view's thread (number); past it the log's thread waits too.
-pub const APPLY_COMMITS: usize = 64;
+/// Commits that wait for the view's thread (bytes); past it the log's thread waits too.
+pub const BACKLOG_BYTES: usize = 8 * 1024 * 1024;
 /// Records applied to the view at once (bytes, about).
 pub const APPLY_BYTES: usize = 1024 * 1024;
 /// Records applied to the view between two times that it is put on the disk (bytes).

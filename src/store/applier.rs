@@ -4,13 +4,13 @@
 //! What is in the log must come into the view, and nothing later before it. While it cannot, the log takes nothing more, and the
 //! view is opened again and again until it can.
 
+use super::backlog::{Committed, Hurry, Taker};
 use super::replay::catch_up;
 use super::shared::Shared;
-use crate::limits::{APPLY_BYTES, PERSIST_BYTES};
+use crate::limits::PERSIST_BYTES;
 use crate::log::disk::{self, Health, StoreId};
 use crate::log::{Position, record};
 use crate::view::disk::{DiskView, ViewError};
-use flume::Receiver;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -21,19 +21,12 @@ const TRY_AGAIN: Duration = Duration::from_secs(1);
 /// How long a server that ends waits for the view to be put away.
 const REST: Duration = Duration::from_secs(5);
 
-/// A commit's records, as the log has them.
-#[derive(Clone, Debug)]
-pub(super) struct Committed {
-    pub first: Position,
-    pub records: u32,
-    pub body: Arc<[u8]>,
-}
-
 /// Up to where the view was applied; readers wait for what their shard knows to be committed.
 #[derive(Debug)]
 pub(super) struct Applied {
     state: Mutex<State>,
     changed: Condvar,
+    hurry: Hurry,
 }
 
 #[derive(Debug)]
@@ -44,8 +37,8 @@ struct State {
 }
 
 impl Applied {
-    pub(super) fn new(position: Position) -> Self {
-        Self { state: Mutex::new(State { position, fails: None }), changed: Condvar::new() }
+    pub(super) fn new(position: Position, hurry: Hurry) -> Self {
+        Self { state: Mutex::new(State { position, fails: None }), changed: Condvar::new(), hurry }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -75,6 +68,9 @@ impl Applied {
     /// Waits until the view has `position`; false when it fails, or does not within `patience`.
     pub(super) fn wait(&self, position: Position, patience: Duration) -> bool {
         let waits = |state: &mut State| state.position < position && state.fails.is_none();
+        if waits(&mut self.lock()) {
+            self.hurry.hurry();
+        }
         let waited = self.changed.wait_timeout_while(self.lock(), patience, waits);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         state.position >= position
@@ -94,16 +90,12 @@ pub(super) struct Applier {
 
 impl Applier {
     /// Runs until the log's thread has ended; then all is put on the disk.
-    pub(super) fn run(self, commits: &Receiver<Committed>) {
+    pub(super) fn run(self, commits: &Taker) {
         let (mut taken, mut unsaved) = (Vec::new(), 0);
-        while let Ok(first) = commits.recv() {
-            let mut bytes = first.body.len();
-            taken.push(first);
-            while bytes < APPLY_BYTES
-                && let Ok(commit) = commits.try_recv()
-            {
-                bytes += commit.body.len();
-                taken.push(commit);
+        loop {
+            let bytes = commits.take(&mut taken);
+            if bytes == 0 {
+                break;
             }
             let Some(position) = self.insist(taken[0].first, |view| apply(view, &taken)) else { return };
             self.applied.reaches(position);

@@ -11,6 +11,7 @@
 //! No shard ever waits here: what a port is asked for comes back later, and its shard is woken.
 
 mod applier;
+mod backlog;
 mod check;
 mod error;
 mod export;
@@ -50,11 +51,12 @@ pub use watch::Watch;
 pub use crate::log::disk::{Cut, Found};
 
 use crate::ids::Millis;
-use crate::limits::{APPLY_COMMITS, STORE_READERS};
+use crate::limits::STORE_READERS;
 use crate::log::disk::{Batch, End, Health, Order, Plan, Sink, Writer};
 use crate::log::{Durability, Position};
 use crate::route::Router;
-use applier::{Applied, Applier, Committed};
+use applier::{Applied, Applier};
+use backlog::{Committed, Giver};
 use flume::Sender;
 use folder::Folder;
 use port::Done;
@@ -124,7 +126,7 @@ struct Tell {
     done: Vec<Sender<Done>>,
     wakes: Vec<Wake>,
     due: Vec<bool>,
-    commits: Sender<Committed>,
+    commits: Giver,
 }
 
 impl Sink for Tell {
@@ -138,7 +140,7 @@ impl Sink for Tell {
 
     fn committed(&mut self, first: Position, records: u32, body: &[u8]) {
         // Waits when the view is far behind: the log then takes no more than it can be rid of.
-        let _ = self.commits.send(Committed { first, records, body: body.into() });
+        self.commits.give(Committed { first, records, body: body.into() });
     }
 
     fn told(&mut self) {
@@ -167,8 +169,8 @@ impl Store {
         let (seqs, reserver) = seqs::open(&config.folder, wall()).map_err(StoreError::Folder)?;
         let health = Arc::new(Health::default());
         let (orders, queue) = flume::unbounded();
-        let (commits, committed) = flume::bounded(APPLY_COMMITS);
-        let applied = Arc::new(Applied::new(report.head));
+        let (commits, committed, hurry) = backlog::backlog();
+        let applied = Arc::new(Applied::new(report.head, hurry));
         let count = Arc::new(Count::default());
         let (ports, done, jobs, reads) = port::make(&wakes, &orders, &health, &seqs, config.durability);
         let tell = Tell { done, due: vec![false; wakes.len()], wakes, commits };

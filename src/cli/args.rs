@@ -176,6 +176,14 @@ fn store() -> Command {
                 .arg(file("The export; `-` is standard input").required(true)),
         )
         .subcommand(
+            command("delete", "Delete a conversation: its messages, its members, where everyone has read to").arg(
+                clap::Arg::new("conversation")
+                    .value_name("CONVERSATION")
+                    .help("Like u:alice:bob or g:garden")
+                    .required(true),
+            ),
+        )
+        .subcommand(
             command("rebuild", "Make a damaged view anew, of an export and the log behind it")
                 .arg(file("An export of this store, `-` is standard input; without one the log must have everything"))
                 .arg(switch("accept-loss", "Go on where records are neither in the export nor in the log")),

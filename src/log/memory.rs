@@ -52,7 +52,7 @@ impl MemoryLog {
 fn size(record: &Record) -> usize {
     match record {
         Record::Message(message) => message.bytes.len(),
-        Record::Member { .. } | Record::Cursor { .. } | Record::Trim { .. } => 0,
+        Record::Member { .. } | Record::Cursor { .. } | Record::Trim { .. } | Record::Delete { .. } => 0,
     }
 }
 

@@ -67,6 +67,11 @@ pub enum Record {
         conversation: ConversationId,
         first: Seq,
     },
+    /// Nothing is left of a conversation: no message below `first`, no member, nobody's place in it.
+    Delete {
+        conversation: ConversationId,
+        first: Seq,
+    },
 }
 
 /// What became of an append. Once an append of a partition is not committed, neither is any that was queued behind it

@@ -9,6 +9,7 @@
 //! | 2 member | 0 left / 1 joined, `seq` (8 bytes), group, user |
 //! | 3 cursor | `received`, `read` (8 bytes each), conversation, user |
 //! | 4 trim | `first` (8 bytes), conversation |
+//! | 5 delete | the same |
 //!
 //! Whom a message was sent to is not stored: a conversation's name and its sender say it.
 
@@ -21,6 +22,7 @@ const MESSAGE: u8 = 1;
 const MEMBER: u8 = 2;
 const CURSOR: u8 = 3;
 const TRIM: u8 = 4;
+const DELETE: u8 = 5;
 
 /// Bytes that are no record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,8 +51,8 @@ pub fn write(partition: PartitionId, record: &Record, out: &mut Vec<u8>) {
             write_text(conversation.as_str(), out);
             write_text(user.as_str(), out);
         }
-        Record::Trim { conversation, first } => {
-            out.push(TRIM);
+        Record::Trim { conversation, first } | Record::Delete { conversation, first } => {
+            out.push(if matches!(record, Record::Trim { .. }) { TRIM } else { DELETE });
             out.extend_from_slice(&first.0.to_le_bytes());
             write_text(conversation.as_str(), out);
         }
@@ -93,7 +95,14 @@ pub fn read(bytes: &mut &[u8]) -> Result<(PartitionId, Record), BadRecord> {
         MESSAGE => Record::Message(Arc::new(read_message(rest)?)),
         MEMBER => read_member(rest)?,
         CURSOR => read_cursor(rest)?,
-        TRIM => read_trim(rest)?,
+        TRIM => {
+            let (conversation, first) = read_first(rest)?;
+            Record::Trim { conversation, first }
+        }
+        DELETE => {
+            let (conversation, first) = read_first(rest)?;
+            Record::Delete { conversation, first }
+        }
         _ => return Err(BadRecord),
     };
     Ok((PartitionId(partition), record))
@@ -147,14 +156,14 @@ fn read_cursor(mut bytes: &[u8]) -> Result<Record, BadRecord> {
     Ok(Record::Cursor { conversation, user, received, read })
 }
 
-fn read_trim(mut bytes: &[u8]) -> Result<Record, BadRecord> {
+fn read_first(mut bytes: &[u8]) -> Result<(ConversationId, Seq), BadRecord> {
     let bytes = &mut bytes;
     let first = Seq(read_number(bytes)?);
     let conversation = ConversationId::parse(read_text(bytes)?).map_err(|_| BadRecord)?;
     if !bytes.is_empty() {
         return Err(BadRecord);
     }
-    Ok(Record::Trim { conversation, first })
+    Ok((conversation, first))
 }
 
 /// When a message was sent, of its fields as [`write_message`] writes them.
@@ -266,9 +275,10 @@ mod tests {
     }
 
     fn trim() -> impl Strategy<Value = Record> {
-        (name(), any::<u64>()).prop_map(|(group, first)| Record::Trim {
-            conversation: ConversationId::group(&GroupName::new(&group).unwrap()),
-            first: Seq(first),
+        (name(), any::<u64>(), any::<bool>()).prop_map(|(group, first, trim)| {
+            let conversation = ConversationId::group(&GroupName::new(&group).unwrap());
+            let first = Seq(first);
+            if trim { Record::Trim { conversation, first } } else { Record::Delete { conversation, first } }
         })
     }
 

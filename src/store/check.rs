@@ -114,6 +114,17 @@ struct Said {
     firsts: BTreeMap<ConversationId, Seq>,
 }
 
+impl Said {
+    fn deleted(&mut self, conversation: ConversationId, first: Seq) {
+        self.cursors.retain(|(named, _), _| *named != conversation);
+        if let Parties::Group(name) = conversation.parties() {
+            let of_it = self.members.iter_mut().filter(|((group, _), _)| group.as_str() == name);
+            of_it.for_each(|(_, since)| *since = None);
+        }
+        self.firsts.insert(conversation, first);
+    }
+}
+
 /// Each commit, and that the view has what its records say.
 fn of_log(
     store: &Stopped,
@@ -140,6 +151,7 @@ fn of_log(
             Record::Trim { conversation, first } => {
                 said.firsts.insert(conversation, first);
             }
+            Record::Delete { conversation, first } => said.deleted(conversation, first),
         }
     });
     if let Some(view) = view.filter(|_| of_view.is_ok()) {

@@ -13,6 +13,7 @@
 mod applier;
 mod backlog;
 mod check;
+mod delete;
 mod error;
 mod export;
 mod folder;
@@ -37,6 +38,7 @@ mod trimmer_tests;
 mod upkeep_tests;
 
 pub use check::{Checked, Fault, check};
+pub use delete::{DeleteError, Deleted, delete};
 pub use error::StoreError;
 pub use export::{ExportError, Exported, export};
 pub use folder::FolderError;

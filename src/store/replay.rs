@@ -99,7 +99,7 @@ impl<'a> Chunk<'a> {
         applying.apply(position, record);
         self.bytes += match record {
             Record::Message(message) => message.bytes.len(),
-            Record::Member { .. } | Record::Cursor { .. } | Record::Trim { .. } => 0,
+            Record::Member { .. } | Record::Cursor { .. } | Record::Trim { .. } | Record::Delete { .. } => 0,
         };
         Ok(())
     }

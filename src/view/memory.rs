@@ -150,6 +150,19 @@ impl MemoryView {
         }
     }
 
+    /// Forgets a conversation as a whole, with its members.
+    fn delete(&mut self, conversation: &ConversationId) {
+        if let Some(key) = self.index.remove(conversation) {
+            self.tails.remove(key);
+            self.forgot = true;
+        }
+        if let Parties::Group(group) = conversation.parties()
+            && let Ok(group) = GroupName::new(group)
+        {
+            self.members.remove(&group);
+        }
+    }
+
     /// How many of a conversation's messages here are gone.
     fn gone(&self, tail: &Tail) -> usize {
         if tail.floor == Seq(0) {
@@ -228,6 +241,7 @@ impl View for MemoryView {
                 self.keep_cursor(conversation, user, Cursor { received: *received, read: *read });
             }
             Record::Trim { conversation, first } => self.trim(conversation, *first),
+            Record::Delete { conversation, .. } => self.delete(conversation),
         }
     }
 

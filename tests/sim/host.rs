@@ -179,7 +179,9 @@ impl Effects for Host {
         let conversation = match &record {
             Record::Message(message) => message.conversation.clone(),
             Record::Member { group, .. } => ConversationId::group(group),
-            Record::Cursor { conversation, .. } | Record::Trim { conversation, .. } => conversation.clone(),
+            Record::Cursor { conversation, .. }
+            | Record::Trim { conversation, .. }
+            | Record::Delete { conversation, .. } => conversation.clone(),
         };
         assert_eq!(self.router.home_of_conversation(&conversation), self.shard, "one sequencer");
         assert_eq!(self.router.conversation_partition(&conversation), partition);

@@ -70,7 +70,7 @@ impl Truth {
                     Committed { record: message.clone(), order: self.order, expected: Vec::new() };
                 self.messages.insert(name, committed);
             }
-            Record::Cursor { .. } | Record::Trim { .. } => {}
+            Record::Cursor { .. } | Record::Trim { .. } | Record::Delete { .. } => {}
             Record::Member { group, user, joined, .. } => {
                 let changes = self.changes.entry((group.to_string(), user.to_string())).or_default();
                 assert_ne!(changes.last().is_some_and(|(_, joined)| *joined), *joined, "{user} in {group}");

@@ -3,6 +3,7 @@
 mod page;
 
 use super::{Failure, config, print};
+use crate::ids::ConversationId;
 use crate::store::{self, ImportError, RebuildError, Stopped};
 use clap::ArgMatches;
 use std::fs::{self, File, OpenOptions};
@@ -28,6 +29,7 @@ pub(super) fn run(given: &ArgMatches) -> Result<(), Failure> {
         "stats" => stats(&folder),
         "export" => export(&folder, given),
         "import" => import(&folder, given),
+        "delete" => delete(&folder, given),
         _ => rebuild(&folder, given),
     }
 }
@@ -104,6 +106,19 @@ fn import(folder: &Path, given: &ArgMatches) -> Result<(), Failure> {
         error => Failure::failed(error),
     })?;
     eprintln!("{}", page::imported(&done));
+    Ok(())
+}
+
+fn delete(folder: &Path, given: &ArgMatches) -> Result<(), Failure> {
+    let name = given.get_one::<String>("conversation").map_or("", String::as_str);
+    let conversation = ConversationId::parse(name).map_err(|_| {
+        Failure::usage(
+            format!("`{name}` is no conversation"),
+            "name a private one like u:alice:bob, its users in byte order, or a group's like g:garden",
+        )
+    })?;
+    let done = store::delete(folder, &conversation).map_err(Failure::failed)?;
+    eprintln!("{}", page::deleted(&conversation, &done));
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! What `longwire store` found, in words. Knows no store's files.
 
-use crate::store::{Checked, Exported, Found, Imported, Rebuilt, Stats};
+use crate::ids::ConversationId;
+use crate::store::{Checked, Deleted, Exported, Found, Imported, Rebuilt, Stats};
 use std::fmt::Write;
 
 /// Lines of a name and a text below it.
@@ -39,6 +40,14 @@ fn log(page: &mut Page, log: &Found) {
     } else if !log.has_end() {
         page.line("", "its server was killed; nothing at its end is torn");
     }
+}
+
+/// What was deleted.
+pub(super) fn deleted(conversation: &ConversationId, done: &Deleted) -> String {
+    format!(
+        "{conversation} is deleted: its messages up to seq {}, {} memberships, where everyone had read to",
+        done.head.0, done.members
+    )
 }
 
 /// What a check found.

@@ -14,9 +14,10 @@
 //!
 //! Readers begin at a conversation's `first`; what stands below it goes when the database compacts its tables ([`trim`]).
 //!
-//! Applying reads nothing, and what one record writes does not depend on what was there: records that are applied again, as after a
+//! Applying reads nothing (but whom a deleted conversation had), and what one record writes does not depend on what was there: records that are applied again, as after a
 //! loss of power, leave the same view. It is never the only copy: what is not durable here is still in the log.
 
+mod delete;
 mod journal;
 mod keys;
 mod tally;
@@ -110,6 +111,7 @@ pub struct Applying<'a> {
     batch: OwnedWriteBatch,
     applied: Position,
     scratch: Vec<u8>,
+    failed: Option<ViewError>,
 }
 
 impl DiskView {
@@ -173,7 +175,7 @@ impl DiskView {
     /// [`ViewError`].
     pub fn applying(&self) -> Result<Applying<'_>, ViewError> {
         let batch = self.db.batch().durability(Some(PersistMode::Buffer));
-        Ok(Applying { view: self, batch, applied: self.applied()?, scratch: Vec::new() })
+        Ok(Applying { view: self, batch, applied: self.applied()?, scratch: Vec::new(), failed: None })
     }
 
     /// Puts what was applied on the disk, and says up to where that is: the log may free it.
@@ -414,6 +416,11 @@ impl Applying<'_> {
             Record::Trim { conversation, first } => {
                 self.batch.insert(&view.firsts, conversation.as_str(), first.0.to_be_bytes());
             }
+            Record::Delete { conversation, first } => {
+                if let Err(error) = self.delete(conversation, *first) {
+                    self.failed.get_or_insert(error);
+                }
+            }
         }
     }
 
@@ -440,6 +447,9 @@ impl Applying<'_> {
     /// # Errors
     /// [`ViewError`].
     pub fn commit(mut self) -> Result<Position, ViewError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
         self.batch.insert(&self.view.meta, APPLIED, self.applied.0.to_be_bytes());
         self.batch.commit()?;
         Ok(self.applied)

@@ -23,12 +23,19 @@ struct Sequencer {
     random: StdRng,
     heads: std::collections::BTreeMap<ConversationId, Seq>,
     firsts: std::collections::BTreeMap<ConversationId, Seq>,
+    /// The heads of what was deleted.
+    gone: std::collections::BTreeMap<ConversationId, Seq>,
 }
 
 impl Sequencer {
     fn new(seed: u64) -> Self {
         println!("seed {seed}");
-        Self { random: StdRng::seed_from_u64(seed), heads: Default::default(), firsts: Default::default() }
+        Self {
+            random: StdRng::seed_from_u64(seed),
+            heads: Default::default(),
+            firsts: Default::default(),
+            gone: Default::default(),
+        }
     }
 
     fn next(&mut self) -> Record {
@@ -48,7 +55,15 @@ impl Sequencer {
         if let Some((conversation, head)) = self.heads.iter().nth(nth) {
             let first = self.firsts.entry(conversation.clone()).or_default();
             *first = Seq(self.random.random_range(first.0..=head.0 + 1));
-            return Record::Trim { conversation: conversation.clone(), first: *first };
+            let (conversation, first) = (conversation.clone(), *first);
+            if self.random.random_ratio(2, 3) {
+                return Record::Trim { conversation, first };
+            }
+            let first = Seq(self.heads[&conversation].0 + 1);
+            // The next message is the first again, and has a number above all before.
+            self.gone.insert(conversation.clone(), self.heads.remove(&conversation).unwrap());
+            self.firsts.insert(conversation.clone(), first);
+            return Record::Delete { conversation, first };
         }
         let target = match self.random.random_range(0..7) {
             n @ 0..4 => Target::User(user(n)),
@@ -61,7 +76,8 @@ impl Sequencer {
         };
         let head = self.heads.entry(conversation.clone()).or_default();
         let prev = *head;
-        *head = Seq(head.0 + self.random.random_range(1..4));
+        let above = self.gone.get(&conversation).copied().unwrap_or_default().max(*head);
+        *head = Seq(above.0 + self.random.random_range(1..4));
         let id = self.random.random_ratio(1, 2).then(|| CommandId::new(&format!("id{}", head.0)).unwrap());
         let bytes = (0..self.random.random_range(0..400)).map(|_| self.random.random()).collect();
         Record::Message(Arc::new(MessageRecord {

@@ -202,8 +202,8 @@ pub const MESSAGE_STORED_MAX: usize = COMMIT_BYTES_MAX - RECORD_OVERHEAD;
 pub const BACKLOG_BYTES: usize = 8 * 1024 * 1024;
 /// Records applied to the view at once (bytes, about).
 pub const APPLY_BYTES: usize = 1024 * 1024;
-/// Records applied to the view between two times that it is put on the disk (bytes).
-pub const PERSIST_BYTES: usize = 32 * 1024 * 1024;
+/// Records applied to the view between two times that it is put on the disk (bytes), those that a start finds in the log included.
+pub const PERSIST_BYTES: u64 = 32 * 1024 * 1024;
 /// Files of the view that are kept open (number).
 pub const VIEW_FILES: usize = 256;
 /// Threads that read the view (number).

@@ -86,13 +86,19 @@ pub(super) struct Applier {
     pub closing: Arc<AtomicBool>,
     pub log: PathBuf,
     pub store: StoreId,
+    /// What the log held when it was opened (bytes): a server that was killed again and again may never have come to free it.
+    pub unsaved: u64,
 }
 
 impl Applier {
     /// Runs until the log's thread has ended; then all is put on the disk.
     pub(super) fn run(self, commits: &Taker) {
-        let (mut taken, mut unsaved) = (Vec::new(), 0);
+        let (mut taken, mut unsaved) = (Vec::new(), self.unsaved);
         loop {
+            if unsaved >= PERSIST_BYTES {
+                unsaved = 0;
+                self.persist();
+            }
             let bytes = commits.take(&mut taken);
             if bytes == 0 {
                 break;
@@ -100,11 +106,7 @@ impl Applier {
             let Some(position) = self.insist(taken[0].first, |view| apply(view, &taken)) else { return };
             self.applied.reaches(position);
             taken.clear();
-            unsaved += bytes;
-            if unsaved >= PERSIST_BYTES {
-                unsaved = 0;
-                self.persist();
-            }
+            unsaved += bytes as u64;
         }
         self.persist();
         // Without it nothing is lost: the next start only takes longer.

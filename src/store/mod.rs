@@ -163,6 +163,7 @@ impl Store {
         let folder = Folder::open(&config.folder).map_err(StoreError::Folder)?;
         // All of the log is looked at before anything is changed, and what the view is told is in the log for good.
         let (tail, logged) = replay::open_log(&folder)?;
+        let unsaved = logged.used;
         let view = Arc::new(Shared::open(folder.view(), config.cache, config.shares_cores)?);
         let report = view
             .with(|view| Ok(replay::replay(&folder, view, logged)))
@@ -194,6 +195,7 @@ impl Store {
             closing: Arc::clone(&closing),
             log: folder.log(),
             store: folder.id(),
+            unsaved,
         };
         let (trimming, ended) = flume::bounded(0);
         let (trimming, threads) = (Some(trimming), Vec::new());

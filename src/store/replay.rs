@@ -19,6 +19,8 @@ pub(super) struct Logged {
     /// The position before its first record.
     begins: Position,
     head: Position,
+    /// What its commits take (bytes).
+    pub(super) used: u64,
     /// A loss of power may have taken what was told.
     may_have_lost: bool,
 }
@@ -27,15 +29,20 @@ pub(super) struct Logged {
 pub(super) fn open_log(folder: &Folder) -> Result<(Option<Tail>, Logged), StoreError> {
     let found = disk::read(&folder.log(), folder.id(), &mut |_, _, _| {}).map_err(StoreError::Log)?;
     let head = found.head();
-    let logged =
-        Logged { cut: found.cut.clone(), begins: found.begins(), head, may_have_lost: found.may_have_lost() };
+    let logged = Logged {
+        cut: found.cut.clone(),
+        begins: found.begins(),
+        head,
+        used: found.segments.iter().map(|piece| piece.used).sum(),
+        may_have_lost: found.may_have_lost(),
+    };
     Ok((found.mend().map_err(StoreError::Log)?, logged))
 }
 
 /// Applies what the view lacks.
 pub(super) fn replay(folder: &Folder, view: &DiskView, logged: Logged) -> Result<Report, StoreError> {
     let failed_view = |error| StoreError::View(folder.view(), error);
-    let Logged { cut, begins, head, may_have_lost } = logged;
+    let Logged { cut, begins, head, may_have_lost, .. } = logged;
     let applied = view.applied().map_err(failed_view)?;
     if begins > applied {
         return Err(StoreError::Gap { applied, begins });

@@ -196,3 +196,37 @@ fn a_store_that_is_no_older_than_what_it_told_is_asked_for() {
     let refused = Store::open(&config(folder.path()), Vec::new()).err().unwrap().to_string();
     assert!(refused.contains("are missing"), "{refused}");
 }
+
+fn append(shard: &mut Shard, seqs: std::ops::RangeInclusive<u64>) {
+    for seq in seqs.clone() {
+        shard.port.append(PartitionId(0), &message(0, seq)).unwrap();
+    }
+    shard.outcomes(seqs.count());
+}
+
+#[test]
+fn servers_that_are_killed_early_free_the_log_together() {
+    // Each of the two applies less than what the view is put on the disk for.
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (store, mut shards, _) = open(first.path(), 1);
+    append(&mut shards[0], 1..=15_000);
+    // As a kill leaves it; the view is left out, since it may just be writing.
+    let segments = |folder: &Path| std::fs::read_dir(log_folder(folder)).unwrap().map(|e| e.unwrap().path());
+    std::fs::create_dir(log_folder(second.path())).unwrap();
+    for path in segments(first.path()).filter(|path| path.extension().is_some_and(|e| e == "log")) {
+        std::fs::copy(&path, log_folder(second.path()).join(path.file_name().unwrap())).unwrap();
+    }
+    std::fs::copy(first.path().join("STORE"), second.path().join("STORE")).unwrap();
+    drop((shards, store));
+
+    let (store, mut shards, report) = open(second.path(), 1);
+    assert_eq!(report.replayed, 15_000);
+    assert!(segments(second.path()).count() > 10, "nothing was freed before");
+    append(&mut shards[0], 15_001..=17_000);
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    while segments(second.path()).count() > 4 {
+        assert!(std::time::Instant::now() < until, "the log is not freed");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    drop((shards, store));
+}

@@ -13,6 +13,9 @@ use std::net::TcpStream;
 fn a_disk_without_room_refuses_before_writing() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = Running::spawn(stored(folder.path(), &["--store-min-free", "1024GiB"]), &["try"]);
+    let ready = get(&server.address("http://"), "/readyz");
+    assert!(ready.starts_with("HTTP/1.1 503") && ready.contains("make room"), "before anyone asks: {ready}");
+    assert!(server.metric("longwire_store_free_bytes") > 0.0);
     let stream = TcpStream::connect(server.address("ws://")).expect("the server accepts");
     stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
     let mut alice = Client::over(stream, "alice");

@@ -5,6 +5,7 @@ mod process;
 
 use process::{Running, stored};
 use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// What a start says that must fail.
@@ -49,4 +50,16 @@ fn a_store_that_is_not_as_it_was_left_is_refused() {
         "{no_folder}"
     );
     Running::spawn(stored(folder.path(), &[]), &["try"]).stop();
+}
+
+#[test]
+fn what_must_stay_secret_is_nobody_elses_to_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // One that was made by hand.
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("a folder of one's own");
+    Running::spawn(stored(folder.path(), &[]), &["try"]).stop();
+    for name in ["STORE", "LOCK", "log", "view"] {
+        let mode = fs::metadata(folder.path().join(name)).expect("it is there").mode();
+        assert_eq!(mode & 0o077, 0, "{name} has mode {mode:o}");
+    }
 }

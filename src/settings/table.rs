@@ -149,7 +149,7 @@ settings! {
     store_cache_size: Bytes = "store.cache_size", "256MiB", from "1MiB" to "1024GiB";
     /// The core that the log's thread is pinned to, best none of server.cores; not pinned if not given.
     store_core: Option<u32> = "store.core", "";
-    /// A commit that takes the disk longer than this is reported, in the log and as longwire_store_slow_commits.
+    /// A commit that takes the disk longer than this is reported, in the log and as longwire_store_slow_commits_total.
     store_watchdog: Duration = "store.watchdog", "2s", from "1ms" to "1h";
     /// With store.durability `memory`: messages kept, on all cores together; past it the oldest are forgotten.
     store_memory_max_bytes: Bytes = "store.memory_max_bytes", "256MiB", from "1MiB" to "1024GiB";

@@ -43,15 +43,17 @@ impl fmt::Display for StoreError {
                 write!(f, "the store cannot be opened: {}: {error}{}", path.display(), room(error))
             }
             Self::Log(error) => write!(f, "{error}"),
-            Self::View(path, error) => write!(
-                f,
-                "the view in {} cannot be opened: {error}; make room if the disk is full, else \
-                 `longwire store rebuild` makes it anew of an export",
-                path.display()
-            ),
+            Self::View(path, error) => {
+                write!(f, "the view in {} cannot be opened: {error}", path.display())?;
+                match error.io().map(room) {
+                    Some(what) if !what.is_empty() => f.write_str(what),
+                    _ => f.write_str("; `longwire store rebuild` makes it anew of an export"),
+                }
+            }
             Self::Gap { applied, begins } => write!(
                 f,
-                "the log begins behind record {}, the view ends at {}: files of the log are missing; restore them from a copy",
+                "the log begins behind record {}, the view ends at {}: files of the log are missing, or the view has lost its end; \
+                 restore them from a copy, or `longwire store rebuild` makes the view anew of an export",
                 begins.0, applied.0
             ),
             Self::Short { applied, ends } => write!(
@@ -77,3 +79,20 @@ fn room(error: &io::Error) -> &'static str {
 }
 
 impl std::error::Error for StoreError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_view_that_cannot_be_opened_says_what_to_do_about_it() {
+        let says = |error: fjall::Error| StoreError::View("data/view".into(), error.into()).to_string();
+        let told = says(fjall::Error::Io(io::ErrorKind::PermissionDenied.into()));
+        assert!(told.contains("let this user write there"), "{told}");
+        assert!(!told.contains("rebuild") && !told.contains("Fjall"), "{told}");
+        let told = says(fjall::Error::Io(io::ErrorKind::StorageFull.into()));
+        assert!(told.contains("make room there"), "{told}");
+        let told = says(fjall::Error::Unrecoverable);
+        assert!(told.contains("store rebuild"), "{told}");
+    }
+}

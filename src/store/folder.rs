@@ -7,12 +7,13 @@ use crate::log::Position;
 use crate::log::disk::{StoreId, sync_folder};
 use data_encoding::HEXLOWER;
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use siphasher::sip128::SipHasher13;
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// The version of the whole folder's format.
@@ -20,6 +21,8 @@ const VERSION: u32 = 1;
 pub(super) const LOG: &str = "log";
 const VIEW: &str = "view";
 const STORE: &str = "STORE";
+/// Only the server's user reads it.
+const PRIVATE: u32 = 0o600;
 
 /// Why a folder cannot be used.
 #[derive(Debug)]
@@ -234,12 +237,18 @@ fn make_folder(path: &Path) -> io::Result<()> {
 
 fn lock(path: &Path) -> Result<File, FolderError> {
     let io = |error| FolderError::Io(path.join("LOCK"), error);
-    let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path.join("LOCK"));
-    let mut file = open.map_err(io)?;
-    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-        let mut holder = String::new();
-        let _ = file.read_to_string(&mut holder);
-        return Err(FolderError::Busy(path.into(), holder.trim().parse().ok()));
+    // Whoever may open it may hold the lock.
+    let mut open = OpenOptions::new();
+    open.read(true).write(true).create(true).truncate(false).mode(PRIVATE);
+    let mut file = open.open(path.join("LOCK")).map_err(io)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => {
+            let mut holder = String::new();
+            let _ = file.read_to_string(&mut holder);
+            return Err(FolderError::Busy(path.into(), holder.trim().parse().ok()));
+        }
+        Err(error) => return Err(io(error.into())),
     }
     let pid = std::process::id();
     let written = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{pid}"));
@@ -284,7 +293,8 @@ fn make(path: &Path) -> io::Result<Identity> {
 fn write(path: &Path, identity: &Identity) -> io::Result<()> {
     let text = toml::to_string(identity).map_err(io::Error::other)?;
     let part = path.join("STORE.part");
-    let mut file = File::create(&part)?;
+    // Whoever knows its id and key can write messages that pass for commits, and choose names that load one partition.
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(PRIVATE).open(&part)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(part, path.join(STORE))?;

@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 
 /// How often a log that failed is tried again, and how old the last look at the free space may be.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How often the free space is looked at while nothing is to be written.
+const LOOK_IDLE: Duration = Duration::from_secs(10);
 
 /// Records of one shard, as they stand in a commit's body; at most [`COMMIT_BYTES_MAX`] bytes.
 #[derive(Debug)]
@@ -123,7 +125,7 @@ impl<S: Sink> Writer<S> {
         let maker = Maker::start(Arc::clone(&spare))?;
         let (buffer, batches) = (Vec::new(), Vec::new());
         health.reaches(link.position);
-        Ok(Self {
+        let mut writer = Self {
             plan,
             segment,
             offset,
@@ -136,7 +138,10 @@ impl<S: Sink> Writer<S> {
             batches,
             looked: None,
             generations: Vec::new(),
-        })
+        };
+        // Known before the first record is taken, and told before anyone is let in.
+        writer.look_for_room();
+        Ok(writer)
     }
 
     /// Serves until it is told to stop, and writes an end then; or until everyone who could ask is gone.
@@ -169,12 +174,10 @@ impl<S: Sink> Writer<S> {
         self.end();
     }
 
-    /// Waits for something to do; a log that does not take records is looked after meanwhile.
+    /// Waits for something to do; the disk's room, and a log that does not take records, are looked after meanwhile.
     fn wait(&self, orders: &Receiver<Order>) -> Result<Order, RecvTimeoutError> {
-        if self.health.condition() == Condition::Whole {
-            return orders.recv().map_err(|_| RecvTimeoutError::Disconnected);
-        }
-        orders.recv_timeout(LOOK_AGAIN)
+        let whole = self.health.condition() == Condition::Whole;
+        orders.recv_timeout(if whole { LOOK_IDLE } else { LOOK_AGAIN })
     }
 
     /// Takes what is queued, up to a commit's size; true when the server stops after it.
@@ -337,8 +340,10 @@ impl<S: Sink> Writer<S> {
             eprintln!("note: {folder} has room again");
             return self.health.set(now, String::new());
         }
-        let why = format!("{folder} has {free} bytes free, store.min_free asks for {}", self.plan.min_free);
-        eprintln!("error: {why}: nothing more is stored until there is room");
+        let (free, min) = (free >> 20, self.plan.min_free >> 20);
+        let why =
+            format!("{folder} has {free} MiB free, store.min_free keeps {min} MiB: make room, or lower it");
+        eprintln!("error: {why}; nothing more is stored until there is room");
         self.health.set(now, why);
     }
 

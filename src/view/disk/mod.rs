@@ -41,6 +41,7 @@ use crate::wire::size::message_max;
 use crate::wire::{Payload, Target};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Snapshot};
 use std::fmt;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -72,7 +73,10 @@ pub enum ViewError {
 impl fmt::Display for ViewError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Database(error) => write!(f, "{error}"),
+            Self::Database(error) => match self.io() {
+                Some(io) => write!(f, "{io}"),
+                None => write!(f, "{error}"),
+            },
             Self::Closed => write!(f, "the view could not be opened again"),
             Self::Log(error) => write!(f, "{error}"),
             Self::Damaged(what) => write!(f, "{what}; `longwire store rebuild` makes the view anew"),
@@ -81,6 +85,20 @@ impl fmt::Display for ViewError {
 }
 
 impl std::error::Error for ViewError {}
+
+impl ViewError {
+    /// What the operating system refused, where that is why.
+    pub fn io(&self) -> Option<&io::Error> {
+        let Self::Database(error) = self else { return None };
+        let mut cause: &(dyn std::error::Error + 'static) = error;
+        loop {
+            if let Some(io) = cause.downcast_ref() {
+                return Some(io);
+            }
+            cause = cause.source()?;
+        }
+    }
+}
 
 impl From<fjall::Error> for ViewError {
     fn from(error: fjall::Error) -> Self {

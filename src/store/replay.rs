@@ -5,7 +5,7 @@ use super::{Report, StoreError};
 use crate::limits::APPLY_BYTES;
 use crate::log::Position;
 use crate::log::Record;
-use crate::log::disk::{self, Cut, StoreId, Tail};
+use crate::log::disk::{self, Cut, Short, StoreId, Tail};
 use crate::view::disk::{Applying, DiskView, ViewError};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -29,6 +29,13 @@ pub(super) struct Logged {
 pub(super) fn open_log(folder: &Folder) -> Result<(Option<Tail>, Logged), StoreError> {
     let found = disk::read(&folder.log(), folder.id(), &mut |_, _, _| {}).map_err(StoreError::Log)?;
     let head = found.head();
+    // Behind the end of a server that stopped nothing stood.
+    if let Some(Short { file, made, is }) = found.short.as_ref().filter(|_| !found.has_end()) {
+        let file = file.display();
+        eprintln!(
+            "warning: {file} has {is} of the {made} bytes it was made with: messages that stood behind are lost; if you have a copy of the folder, stop and restore it"
+        );
+    }
     let logged = Logged {
         cut: found.cut.clone(),
         begins: found.begins(),

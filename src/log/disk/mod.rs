@@ -16,6 +16,6 @@ mod writer;
 mod tests;
 
 pub use health::{COMMIT_TIMES, Condition, Health, Work};
-pub use recover::{Cut, Found, OpenError, Piece, Tail, read};
+pub use recover::{Cut, Found, OpenError, Piece, Short, Tail, read};
 pub use segment::{StoreId, free, sync_folder};
 pub use writer::{Batch, End, Order, Plan, Sink, Writer};

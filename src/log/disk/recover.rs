@@ -75,6 +75,17 @@ pub struct Cut {
     pub bytes: u64,
 }
 
+/// A last file that is shorter than it was made, which neither a kill nor a loss of power does: nobody knows what stood there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Short {
+    /// Which one.
+    pub file: PathBuf,
+    /// How many bytes it was made with.
+    pub made: u64,
+    /// How many it has.
+    pub is: u64,
+}
+
 /// Where a log goes on.
 #[derive(Debug)]
 #[allow(missing_docs)]
@@ -90,6 +101,8 @@ pub struct Tail {
 pub struct Found {
     /// What is to be cut off.
     pub cut: Option<Cut>,
+    /// What is missing at the end of its last file.
+    pub short: Option<Short>,
     /// Its segments, oldest first.
     pub segments: Vec<Piece>,
     last: Option<Last>,
@@ -153,7 +166,10 @@ impl Found {
     pub fn mend(self) -> Result<Option<Tail>, OpenError> {
         let Some(Last { file, offset, link, commit, end, .. }) = self.last else { return Ok(None) };
         let mend = || {
-            let segment = Segment::open(&file)?;
+            let mut segment = Segment::open(&file)?;
+            if let Some(short) = &self.short {
+                segment.fill_up(short.made)?;
+            }
             if self.cut.is_some() {
                 segment.erase_from(offset as u64)?;
             }
@@ -191,7 +207,7 @@ struct Reader<'a> {
 pub fn read(folder: &Path, store: StoreId, each: Each<'_>) -> Result<Found, OpenError> {
     let io = |error| OpenError::Io(folder.into(), error);
     let files = segment::list(folder).map_err(io)?;
-    let mut found = Found { cut: None, segments: Vec::new(), last: None };
+    let mut found = Found { cut: None, short: None, segments: Vec::new(), last: None };
     let mut link = None;
     for (n, (first, file)) in files.iter().enumerate() {
         let bytes = std::fs::read(file).map_err(|error| OpenError::Io(file.clone(), error))?;
@@ -213,6 +229,8 @@ pub fn read(folder: &Path, store: StoreId, each: Each<'_>) -> Result<Found, Open
             found.cut = Some(reader.cut());
         }
         if last {
+            let (is, file) = (bytes.len() as u64, file.clone());
+            found.short = header.len.filter(|made| *made > is).map(|made| Short { file, made, is });
             found.last = Some(reader.last());
         }
     }

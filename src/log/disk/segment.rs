@@ -7,7 +7,7 @@
 //! |---|---|
 //! | 0–7 | `LWLOG` and three zeros |
 //! | 8–11 | the format's version, [`VERSION`] |
-//! | 12–15 | 0 |
+//! | 12–15 | how many bytes the file was made with; 0 in those of the first servers |
 //! | 16–31 | which store it belongs to |
 //! | 32–39, 40–47, 48–55 | what its first commit follows: commit number, position, checksum |
 //! | 56–63 | XXH3 of bytes 0–55 |
@@ -45,6 +45,8 @@ pub(super) struct Header {
     pub store: StoreId,
     /// What its first commit follows.
     pub after: Link,
+    /// How many bytes its file was made with, if it says so.
+    pub len: Option<u64>,
 }
 
 /// Why a header is none.
@@ -61,6 +63,9 @@ impl Header {
         let mut bytes = [0; HEADER];
         bytes[..8].copy_from_slice(&MAGIC);
         bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        // Settings allow no more than 1 GiB.
+        let len = self.len.and_then(|len| u32::try_from(len).ok()).unwrap_or(0);
+        bytes[12..16].copy_from_slice(&len.to_le_bytes());
         bytes[16..32].copy_from_slice(&self.store.0.to_le_bytes());
         bytes[32..40].copy_from_slice(&self.after.number.to_le_bytes());
         bytes[40..48].copy_from_slice(&self.after.position.0.to_le_bytes());
@@ -88,7 +93,8 @@ impl Header {
             position: Position(u64_at(header, 40)),
             sum: u64_at(header, 48),
         };
-        Ok(Self { store: StoreId(store), after })
+        let len = Some(u64::from(u32_at(header, 12))).filter(|len| *len > 0);
+        Ok(Self { store: StoreId(store), after, len })
     }
 }
 
@@ -145,13 +151,19 @@ impl Segment {
         self.file.sync_data()
     }
 
-    /// Makes everything from `offset` on zeros again, on the disk too. The file gets shorter and longer on the way, so that what the
-    /// kernel still holds of those bytes after a failed write is forgotten with them.
+    /// Makes everything from `offset` on zeros again, on the disk too, whatever the kernel still holds of those bytes after a failed
+    /// write. The file gets no shorter on the way: others may take the room, and a kill must not leave what looks like damage.
     pub(super) fn erase_from(&self, offset: u64) -> io::Result<()> {
-        self.file.set_len(offset)?;
-        self.file.sync_all()?;
         fill(&self.file, offset, self.len)?;
         self.file.sync_all()
+    }
+
+    /// Gives a file that was cut its length again, in zeros.
+    pub(super) fn fill_up(&mut self, len: u64) -> io::Result<()> {
+        fill(&self.file, self.len, len)?;
+        self.file.sync_all()?;
+        self.len = len;
+        Ok(())
     }
 }
 
@@ -234,8 +246,11 @@ mod tests {
     use super::super::spare::Spare;
     use super::*;
 
-    const HEADER_OF_IT: Header =
-        Header { store: StoreId(7 << 70 | 5), after: Link { number: 41, position: Position(900), sum: 3 } };
+    const HEADER_OF_IT: Header = Header {
+        store: StoreId(7 << 70 | 5),
+        after: Link { number: 41, position: Position(900), sum: 3 },
+        len: Some(1 << 16),
+    };
 
     #[test]
     fn a_header_with_a_flipped_bit_is_none() {
@@ -253,7 +268,8 @@ mod tests {
     #[test]
     fn what_is_erased_is_zeros_of_the_same_length() {
         let folder = tempfile::tempdir().unwrap();
-        let segment = Spare::new(folder.path().into(), 1 << 16).begin(HEADER_OF_IT).unwrap();
+        let segment =
+            Spare::new(folder.path().into(), 1 << 16).begin(HEADER_OF_IT.store, HEADER_OF_IT.after).unwrap();
         segment.write(&[9; 3000], FIRST as u64).unwrap();
         segment.erase_from(FIRST as u64 + 1000).unwrap();
         let bytes = fs::read(segment.path()).unwrap();

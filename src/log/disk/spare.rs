@@ -2,7 +2,8 @@
 //!
 //! One at a time makes it, takes it, or waits: zeros that somebody still writes must never come to stand in a segment in use.
 
-use super::segment::{self, Header, Segment};
+use super::commit::Link;
+use super::segment::{self, Header, Segment, StoreId};
 use flume::Sender;
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -47,15 +48,16 @@ impl Spare {
         segment::sync_folder(&self.folder)
     }
 
-    /// Makes it the segment that a header begins.
-    pub(super) fn begin(&self, header: Header) -> io::Result<Segment> {
+    /// Makes it the segment of a store that goes on behind a commit.
+    pub(super) fn begin(&self, store: StoreId, after: Link) -> io::Result<Segment> {
         let _alone = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         self.make_alone()?;
         let spare = self.folder.join(SPARE);
         let file = OpenOptions::new().read(true).write(true).open(&spare)?;
+        let header = Header { store, after, len: Some(self.len) };
         file.write_all_at(&header.write(), 0)?;
         file.sync_data()?;
-        let path = self.folder.join(segment::name(header.after.number + 1));
+        let path = self.folder.join(segment::name(after.number + 1));
         fs::rename(&spare, &path)?;
         segment::sync_folder(&self.folder)?;
         Segment::of(file, path)
@@ -103,21 +105,21 @@ impl Drop for Maker {
 
 #[cfg(test)]
 mod tests {
-    use super::super::commit::Link;
-    use super::super::segment::{FIRST, StoreId};
+    use super::super::segment::FIRST;
     use super::*;
     use crate::log::Position;
 
-    const HEADER: Header =
-        Header { store: StoreId(7 << 70 | 5), after: Link { number: 41, position: Position(900), sum: 3 } };
+    const STORE: StoreId = StoreId(7 << 70 | 5);
+    const AFTER: Link = Link { number: 41, position: Position(900), sum: 3 };
 
     #[test]
     fn a_segment_is_zeros_behind_its_header() {
         let folder = tempfile::tempdir().unwrap();
-        let segment = Spare::new(folder.path().into(), 1 << 16).begin(HEADER).unwrap();
+        let segment = Spare::new(folder.path().into(), 1 << 16).begin(STORE, AFTER).unwrap();
         let bytes = fs::read(segment.path()).unwrap();
         assert_eq!((bytes.len(), segment.len()), (1 << 16, 1 << 16));
-        assert_eq!(Header::read(&bytes), Ok(HEADER));
+        let header = Header { store: STORE, after: AFTER, len: Some(1 << 16) };
+        assert_eq!(Header::read(&bytes), Ok(header));
         assert!(bytes[64..].iter().all(|b| *b == 0));
         let name = folder.path().join("00000000000000000042.log");
         assert_eq!(segment::list(folder.path()).unwrap(), [(42, name)]);
@@ -130,8 +132,7 @@ mod tests {
         let spare = Arc::new(Spare::new(folder.path().into(), 8 << 20));
         let maker = Maker::start(Arc::clone(&spare)).unwrap();
         for number in 0..20 {
-            let after = Link { number, ..HEADER.after };
-            let segment = spare.begin(Header { after, ..HEADER }).unwrap();
+            let segment = spare.begin(STORE, Link { number, ..AFTER }).unwrap();
             maker.ask();
             let at = segment.len() - 100;
             segment.write(&[9; 100], at).unwrap();

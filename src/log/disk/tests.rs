@@ -2,8 +2,8 @@
 
 use super::commit;
 use super::health::{Condition, Health};
-use super::recover::{self, Cut, OpenError, Tail};
-use super::segment::{self, FIRST, Header, StoreId};
+use super::recover::{self, Cut, OpenError, Short, Tail};
+use super::segment::{self, FIRST, StoreId};
 use super::spare::Spare;
 use super::writer::{Batch, End, Order, Plan, Sink, Writer};
 use crate::ids::{GroupName, PartitionId, Seq, UserName};
@@ -154,6 +154,26 @@ fn a_last_commit_cut_at_any_byte_is_cut_off_and_nothing_else() {
 }
 
 #[test]
+fn a_file_that_lost_its_end_is_told_of_wherever_it_was_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &[1, 2, 3], false);
+    let file = only_file(folder.path());
+    let whole = fs::read(&file).unwrap();
+    let starts = commits(&whole);
+    let [.., last, end] = starts[..] else { panic!("three commits") };
+    for cut in last..=end {
+        fs::write(&file, &whole[..cut]).unwrap();
+        let found = recover::read(folder.path(), STORE, &mut |_, _, _| {}).unwrap();
+        assert_eq!(found.head(), Position(if cut < end { 3 } else { 6 }), "cut at {cut}");
+        assert_eq!(found.short, Some(Short { file: file.clone(), made: SEGMENT, is: cut as u64 }));
+        found.mend().unwrap();
+        assert_eq!(fs::metadata(&file).unwrap().len(), SEGMENT);
+        let again = recover::read(folder.path(), STORE, &mut |_, _, _| {}).unwrap();
+        assert_eq!((again.short, again.cut), (None, None), "it is told once");
+    }
+}
+
+#[test]
 fn the_log_goes_on_behind_what_was_cut_off() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &[1, 2, 3], false);
@@ -253,8 +273,7 @@ fn a_segment_that_was_begun_and_not_used_is_no_damage() {
     // What a failure between a new segment's name and its first commit leaves.
     let (_, tail) = mend(folder.path());
     let tail = tail.unwrap();
-    let header = Header { store: STORE, after: tail.link };
-    Spare::new(folder.path().into(), SEGMENT).begin(header).unwrap();
+    Spare::new(folder.path().into(), SEGMENT).begin(STORE, tail.link).unwrap();
     let health = Arc::new(Health::default());
     health.set(Condition::Broken, "a test says so".into());
     let (told, ends) = flume::unbounded();

@@ -7,7 +7,7 @@
 use super::commit::{self, Kind, Link};
 use super::health::{Condition, Health};
 use super::recover::Tail;
-use super::segment::{self, Header, Segment, StoreId};
+use super::segment::{self, Segment, StoreId};
 use super::spare::{Maker, Spare};
 use crate::limits::COMMIT_BYTES_MAX;
 use crate::log::{Durability, Position, Ticket};
@@ -285,8 +285,7 @@ impl<S: Sink> Writer<S> {
             // A segment that is followed by another has to be whole, whatever the durability.
             self.segment.sync()?;
         }
-        let header = Header { store: self.plan.store, after: self.link };
-        self.segment = self.spare.begin(header)?;
+        self.segment = self.spare.begin(self.plan.store, self.link)?;
         self.offset = segment::FIRST as u64;
         self.maker.ask();
         Ok(())
@@ -363,6 +362,6 @@ impl<S: Sink> Writer<S> {
 
 fn first(plan: &Plan, spare: &Spare) -> io::Result<Tail> {
     let link = Link::default();
-    let segment = spare.begin(Header { store: plan.store, after: link })?;
+    let segment = spare.begin(plan.store, link)?;
     Ok(Tail { segment, offset: segment::FIRST as u64, link })
 }

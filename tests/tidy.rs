@@ -72,7 +72,17 @@ const HOUSE: &[(&str, &[&str], &[&str])] = &[
     (
         "store",
         &["clock::EPOCH_2020", "ids", "limits", "log", "metrics::StoreLevels", "route", "view", "wire"],
-        &["affinity", "data_encoding", "flume", "rustix", "serde", "serde_json", "siphasher", "toml"],
+        &[
+            "affinity",
+            "data_encoding",
+            "flume",
+            "ioprio",
+            "rustix",
+            "serde",
+            "serde_json",
+            "siphasher",
+            "toml",
+        ],
     ),
     (
         "chat",

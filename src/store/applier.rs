@@ -6,7 +6,7 @@
 
 use super::backlog::{Committed, Hurry, Taker};
 use super::replay::catch_up;
-use super::shared::Shared;
+use super::shared::{Shared, lets_others_write_first};
 use crate::limits::PERSIST_BYTES;
 use crate::log::disk::{self, Health, StoreId};
 use crate::log::{Position, record};
@@ -93,6 +93,7 @@ pub(super) struct Applier {
 impl Applier {
     /// Runs until the log's thread has ended; then all is put on the disk.
     pub(super) fn run(self, commits: &Taker) {
+        lets_others_write_first();
         let (mut taken, mut unsaved) = (Vec::new(), self.unsaved);
         loop {
             if unsaved >= PERSIST_BYTES {

@@ -2,6 +2,7 @@
 
 use super::StoreError;
 use crate::view::disk::{DiskView, ViewError};
+use ioprio::{Class, Pid, Priority, Target};
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
@@ -48,9 +49,10 @@ impl Shared {
         Ok(())
     }
 
-    /// The threads that its database starts have the niceness of the one that opens it.
+    /// The threads that its database starts have the niceness and the place at the disk of the one that opens it.
     fn start(&self, open: fn(&Path, u64) -> Result<DiskView, ViewError>) -> Result<DiskView, ViewError> {
         let open = || {
+            lets_others_write_first();
             if self.nice {
                 // Nobody may forbid to be nicer.
                 let _ = rustix::process::setpriority_process(None, NICE);
@@ -59,5 +61,28 @@ impl Shared {
         };
         let opened = std::thread::scope(|scope| scope.spawn(open).join());
         opened.unwrap_or(Err(ViewError::Damaged("its database gave up")))
+    }
+}
+
+/// What this thread writes to a disk waits for what others do, where the disk's scheduler knows of that (`mq-deadline`, `bfq`): a sync of the
+/// log behind what a compaction writes would take tens of milliseconds. ioprio_set(2).
+pub(super) fn lets_others_write_first() {
+    // Nobody may forbid it, and without it acks only come later.
+    let _ = ioprio::set_priority(Target::Process(Pid::from_raw(0)), Priority::new(Class::Idle));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_and_those_it_starts_let_others_write_first() {
+        let class = || ioprio::get_priority(Target::Process(Pid::from_raw(0))).unwrap().class();
+        let classes = std::thread::spawn(move || {
+            lets_others_write_first();
+            (class(), std::thread::spawn(class).join().unwrap())
+        });
+        assert_eq!(classes.join().unwrap(), (Some(Class::Idle), Some(Class::Idle)));
+        assert_ne!(class(), Some(Class::Idle), "and nobody else does");
     }
 }

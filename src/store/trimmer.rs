@@ -6,7 +6,7 @@
 use super::applier::Applied;
 use super::port::Answer;
 use super::readers::Count;
-use super::shared::Shared;
+use super::shared::{Shared, lets_others_write_first};
 use super::{Wake, wall};
 use crate::ids::{ConversationId, Millis, Seq};
 use crate::limits::{LOOKED_AT_ONCE, TRIMS_WAITING};
@@ -67,6 +67,7 @@ type Idle = Option<(Position, Option<Millis>)>;
 impl Trimmer {
     /// Runs until the other end of `ended` is dropped.
     pub(super) fn run(self) {
+        lets_others_write_first();
         let Retention { max_age, .. } = self.retention;
         let pause = if max_age.is_zero() { PAUSE } else { (max_age / LATE).clamp(PAUSE_LEAST, PAUSE) };
         let mut idle: Idle = None;

@@ -166,8 +166,12 @@ pub const HISTORY_ENVELOPE: usize = 1024;
 pub const ACTIVATION_QUEUE: usize = 1024;
 /// Commands that wait for activations, of all conversations of a shard together (bytes); more get 503.
 pub const ACTIVATION_BYTES: usize = 64 * 1024 * 1024;
-/// Messages that an activation loads for their ids (number).
-pub const ACTIVATION_RECENT: usize = 1024;
+/// Messages that an activation may always look at for their ids (number).
+pub const ACTIVATION_IDS: usize = 1024;
+/// The part of what is left of the budget for ids that one activation may look at (one of so many).
+pub const ACTIVATION_IDS_SHARE: usize = 16;
+/// Content that an activation reads for ids (bytes): its commands wait for it.
+pub const ACTIVATION_IDS_BYTES: usize = 64 * 1024 * 1024;
 /// Conversations looked at to find one that can be evicted (number); if none can, the new one gets 503.
 pub const EVICTION_SCAN: u32 = 256;
 /// Reads of the view under way on a shard (number); more get 503.

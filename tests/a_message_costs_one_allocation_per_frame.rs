@@ -16,7 +16,7 @@ use longwire::log::{Epoch, Log, MemoryLog, Outcome, Record, Refused, Ticket};
 use longwire::metrics::Counter;
 use longwire::net::frame::{self, Opcode};
 use longwire::route::Router;
-use longwire::view::{Looks, MemoryView, Range, View};
+use longwire::view::{Looks, MemoryView, Range, Recall, View};
 use longwire::wire::{
     CloseCode, Command, Encoding, Event, Limits, Payload, PayloadKind, StoredMessage, Target,
 };
@@ -97,7 +97,7 @@ struct Core {
     log: MemoryLog,
     view: MemoryView,
     outcomes: Vec<Outcome>,
-    activations: Vec<ConversationId>,
+    activations: Vec<(ConversationId, Recall)>,
     mail: VecDeque<Mail>,
     sent: usize,
 }
@@ -142,8 +142,8 @@ impl Effects for Core {
         self.log.append(partition, Epoch(1), record)
     }
 
-    fn activate(&mut self, conversation: &ConversationId) {
-        self.activations.push(conversation.clone());
+    fn activate(&mut self, conversation: &ConversationId, recall: Recall) {
+        self.activations.push((conversation.clone(), recall));
     }
 
     fn read(&mut self, _: ReadId, conversation: &ConversationId, _: Range) {
@@ -242,8 +242,8 @@ impl Pair {
                 any = true;
             }
             let (rules, core) = &mut self.shards[at];
-            while let Some(conversation) = core.activations.pop() {
-                let activation = core.view.activate(&conversation);
+            while let Some((conversation, recall)) = core.activations.pop() {
+                let activation = core.view.activate(&conversation, &recall);
                 rules.activated(&conversation, activation, NOW, core);
                 any = true;
             }

@@ -13,7 +13,7 @@ use longwire::log::{Record, Refused, Ticket};
 use longwire::metrics::{Counter, Counters};
 use longwire::route::Router;
 use longwire::shard::mailbox::{Batch, Envelope, Mailbox, Mailroom};
-use longwire::view::{Looks, Range};
+use longwire::view::{Looks, Range, Recall};
 use longwire::wire::{CloseCode, Encoding, Event, Limits};
 use std::sync::Arc;
 
@@ -157,7 +157,7 @@ impl Effects for Sent {
         Err(Refused::Full)
     }
 
-    fn activate(&mut self, _: &ConversationId) {}
+    fn activate(&mut self, _: &ConversationId, _: Recall) {}
 
     fn read(&mut self, _: ReadId, _: &ConversationId, _: Range) {}
 

@@ -1,4 +1,5 @@
-//! A message sent again under its `id` after a restart is the one from before; other content under it is a conflict.
+//! A message sent again under its `id` after a restart is the one from before, however much was said since; other content under it is a
+//! conflict.
 
 mod common;
 
@@ -26,4 +27,33 @@ fn same_id_after_a_restart_is_a_duplicate() {
     bob.expect_nothing();
     let page = bob.ask(&json!({"type": "history", "conversation": "u:alice:bob"}), "history");
     assert_eq!(page["messages"].as_array().map(Vec::len), Some(2), "{page}");
+}
+
+/// Messages said since the one that is sent again.
+const SINCE: usize = 5000;
+/// Sent before their acks are read.
+const AHEAD: usize = 250;
+
+#[test]
+fn so_is_one_that_many_followed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let say = |n: usize| json!({"type": "message", "to": "bob", "message": n, "id": format!("m{n}")});
+    let mut acks = Vec::new();
+    {
+        let server = TestServer::stored(1, folder.path());
+        let mut alice = server.sign_in("alice");
+        for from in (0..=SINCE).step_by(AHEAD) {
+            let numbers = from..(from + AHEAD).min(SINCE + 1);
+            numbers.clone().for_each(|n| alice.send(&say(n)));
+            acks.extend(numbers.map(|_| alice.expect("ack")));
+        }
+    }
+    let server = TestServer::stored(1, folder.path());
+    let mut alice = server.sign_in("alice");
+    for n in [0, 1, SINCE / 2, SINCE] {
+        let again = alice.ask(&say(n), "ack");
+        assert_eq!((&again["duplicate"], &again["seq"]), (&json!(true), &acks[n]["seq"]), "{n}: {again}");
+    }
+    let new = alice.ask(&say(SINCE + 1), "ack");
+    assert_eq!((&new["duplicate"], &new["prev"]), (&json!(null), &acks[SINCE]["seq"]), "{new}");
 }

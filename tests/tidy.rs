@@ -67,7 +67,7 @@ const HOUSE: &[(&str, &[&str], &[&str])] = &[
     (
         "view",
         &["ids", "limits", "log", "slab", "wire"],
-        &["compact_str", "fjall", "hashbrown", "xxhash_rust"],
+        &["compact_str", "fjall", "hashbrown", "siphasher", "xxhash_rust"],
     ),
     (
         "store",

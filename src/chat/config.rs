@@ -53,7 +53,8 @@ pub struct Config {
     pub users_max: usize,
     /// The largest payload (bytes).
     pub message_size_limit: usize,
-    /// Whether memberships are stored where they can be read again, so that only users with a session need to be known.
+    /// Whether what is said and who is where is stored so that a later process reads it: only users with a session need to be known, and
+    /// ids come with their conversations.
     pub memberships_stored: bool,
     /// Up to where numbers may have been given by an earlier process, and are reserved; none: they start from the clock.
     pub seqs_reserved: Option<Seq>,

@@ -5,7 +5,7 @@ use crate::frame::{Class, Frame, Frames};
 use crate::ids::{ConnId, ConversationId, PartitionId, ShardId};
 use crate::log::{Record, Refused, Ticket};
 use crate::metrics::Counter;
-use crate::view::{Looks, Range};
+use crate::view::{Looks, Range, Recall};
 use crate::wire::{CloseCode, Encoding, Event};
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ pub trait Effects {
 
     /// Loads a conversation from the view; `activated` follows, maybe within the same turn. The view has applied by
     /// then whatever was appended before and is in the log, also where the outcome was told to be unknown.
-    fn activate(&mut self, conversation: &ConversationId);
+    fn activate(&mut self, conversation: &ConversationId, recall: Recall);
 
     /// Reads a page of the view; `page` follows.
     fn read(&mut self, read: ReadId, conversation: &ConversationId, range: Range);

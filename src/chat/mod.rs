@@ -22,6 +22,7 @@ mod fanout;
 mod group;
 mod heads;
 mod history;
+mod ids_loaded;
 mod ids_window;
 mod interest;
 mod job;
@@ -55,6 +56,7 @@ use crate::clock::Now;
 use crate::frame::Class;
 use crate::ids::ShardId;
 use crate::log::Ticket;
+use crate::view::Printer;
 use crate::wire::Payload;
 use hashbrown::HashMap;
 
@@ -138,7 +140,7 @@ impl Rules {
                 config.seqs_reserved,
             ),
             ids: ids_window::IdWindow::new(
-                fingerprints,
+                Printer::new(fingerprints),
                 config.idempotency_max_bytes,
                 config.idempotency_window_ms,
             ),

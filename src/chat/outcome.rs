@@ -10,6 +10,7 @@ use crate::frame::Frame;
 use crate::ids::{Seq, SessionId, UserName};
 use crate::log::{Durability, MessageRecord, Outcome};
 use crate::metrics::Counter;
+use crate::view::Recall;
 use crate::wire::{Encoding, Event};
 use std::sync::Arc;
 
@@ -40,6 +41,15 @@ pub(super) enum Appended {
 pub(super) enum Unresolved {
     Message { record: Arc<MessageRecord>, sender: SessionId },
     Change { user: UserName, joined: bool },
+}
+
+impl Unresolved {
+    fn seq(&self) -> Option<Seq> {
+        match self {
+            Self::Message { record, .. } => Some(record.seq),
+            Self::Change { .. } => None,
+        }
+    }
 }
 
 fn ack<E: Effects>(
@@ -182,7 +192,8 @@ impl Rules {
         let in_flight = at.in_flight;
         if let Some(stalled) = at.stalled.as_mut().filter(|stalled| !stalled.asked && in_flight == 0) {
             stalled.asked = true;
-            fx.activate(&at.id);
+            let seqs = stalled.unresolved.iter().filter_map(Unresolved::seq);
+            fx.activate(&at.id, Recall { from: seqs.min(), ids: None });
         }
     }
 
@@ -191,13 +202,14 @@ impl Rules {
         &mut self,
         slot: u32,
         unresolved: Unresolved,
-        recent: &[Arc<MessageRecord>],
+        (stored, durability): (&[Seq], Durability),
+        now: Now,
         fx: &mut E,
     ) {
         match unresolved {
             Unresolved::Message { record, sender } => {
-                let same = |seq: Seq| recent.iter().rev().any(|other| other.seq == seq);
-                if same(record.seq) {
+                if stored.binary_search(&record.seq).is_ok() {
+                    self.ids.remember(&record, durability, now.wall);
                     self.advance_head(slot, &record);
                     self.publish(slot, &record, sender, None, fx);
                 }

@@ -3,15 +3,15 @@
 use super::answer::{BUSY, NO_MEMBER, Refusal};
 use super::ask::{Ask, Origin, What};
 use super::conversation::Conversation;
-use super::ids_window::{Found, Print, Remembered, State};
+use super::ids_window::{Found, Remembered, State};
 use super::outcome::{Appended, Pending};
 use super::{Effects, Rules};
 use crate::clock::Now;
-use crate::ids::{ConversationId, Parties};
+use crate::ids::{ConversationId, Millis, Parties};
 use crate::limits::COMMIT_WAITERS;
 use crate::log::{Durability, MessageRecord, Record, Ticket};
 use crate::metrics::Counter;
-use crate::view::Activation;
+use crate::view::{Activation, Print, Recall};
 use crate::wire::{ErrorCode, Event, PayloadKind, Target};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -44,7 +44,8 @@ impl Rules {
             Some(slot) => slot,
             None => match self.conversations.begin(&ask.conversation, &self.config.router) {
                 Some(slot) => {
-                    fx.activate(&ask.conversation);
+                    let recall = self.recall(&ask.conversation, now.wall);
+                    fx.activate(&ask.conversation, recall);
                     slot
                 }
                 None => return self.denied(&ask.origin, &ask.what, BUSY, fx),
@@ -59,6 +60,13 @@ impl Rules {
         } else {
             self.denied(&ask.origin, &ask.what, BUSY, fx);
         }
+    }
+
+    /// What to load of a conversation that begins: this process knows only of what it has said itself.
+    fn recall(&self, conversation: &ConversationId, now: Millis) -> Recall {
+        let config = &self.config;
+        let loads = || self.ids.wanted(conversation, config.seqs_reserved, now);
+        Recall { from: None, ids: config.memberships_stored.then(loads).flatten() }
     }
 
     /// Whether a group that is not active need not be made so to know that someone is in it.
@@ -102,14 +110,12 @@ impl Rules {
         }
         let mut print = None;
         if let Some(id) = &origin.id {
-            let new = self.ids.print(&conversation, &origin.user, id, content.kind, &content.bytes);
-            match self.ids.find(&new) {
+            let printer = self.ids.printer();
+            let new = printer.print(&conversation, &origin.user, id, content.kind, &content.bytes);
+            match self.ids.find(&conversation, &new, now.wall) {
                 Found::Nothing => print = Some(new),
                 Found::Conflict => return self.refused(&origin, "message", OTHER_CONTENT, fx),
-                Found::Same(first) => {
-                    let first = *first;
-                    return self.repeated(&origin, &conversation, first, fx);
-                }
+                Found::Same(first) => return self.repeated(&origin, &conversation, first, fx),
             }
         }
         if origin.wait > 0 && self.conversations.at(slot).is_some_and(Conversation::is_new) {
@@ -218,8 +224,8 @@ impl Rules {
         if let Some(head) = at.head {
             self.heads.resumed(head, activation.head, activation.first);
         }
-        for record in &activation.recent {
-            self.ids.remember(record, activation.durability, now.wall);
+        if let Some(ids) = activation.ids {
+            self.ids.keep(conversation, ids);
         }
         if let Some(group) = at.group_mut() {
             group.load(activation.members);
@@ -229,7 +235,7 @@ impl Rules {
             }
         }
         for unresolved in stalled.unresolved {
-            self.resolve(slot, unresolved, &activation.recent, fx);
+            self.resolve(slot, unresolved, (&activation.stored, activation.durability), now, fx);
         }
         for ask in stalled.waiting {
             self.conversations.waited(&ask);

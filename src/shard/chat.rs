@@ -386,7 +386,7 @@ impl Chat {
         let now = self.now;
         let world = &mut World { net, io: &mut self.io };
         match want {
-            Want::Activation(conversation) => self.rules.not_activated(&conversation, now, world),
+            Want::Activation(conversation, _) => self.rules.not_activated(&conversation, now, world),
             Want::Page(read, ..) => self.rules.no_page(ReadId(read), world),
             Want::Survey(read, _) => self.rules.not_surveyed(ReadId(read), now, world),
             Want::Conversations(user) => self.turn_away(net, &user),

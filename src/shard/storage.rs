@@ -84,8 +84,8 @@ impl Storage {
         match self {
             Self::Memory(memory) => {
                 let answer = match want {
-                    Want::Activation(conversation) => {
-                        let activation = memory.view.activate(&conversation);
+                    Want::Activation(conversation, recall) => {
+                        let activation = memory.view.activate(&conversation, &recall);
                         Answer::Activation(conversation, Box::new(activation))
                     }
                     Want::Page(read, conversation, range) => {

@@ -11,7 +11,7 @@ use crate::metrics::{Counter, Histogram, Histograms};
 use crate::net::frame::{self, Opcode};
 use crate::net::plane::Plane;
 use crate::store::Want;
-use crate::view::{Looks, Range};
+use crate::view::{Looks, Range, Recall};
 use crate::wire::{CloseCode, Encoding, Event};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -147,8 +147,8 @@ impl Effects for World<'_> {
         Ok(ticket)
     }
 
-    fn activate(&mut self, conversation: &ConversationId) {
-        self.io.storage.ask(Want::Activation(conversation.clone()));
+    fn activate(&mut self, conversation: &ConversationId, recall: Recall) {
+        self.io.storage.ask(Want::Activation(conversation.clone(), recall));
     }
 
     fn read(&mut self, read: ReadId, conversation: &ConversationId, range: Range) {

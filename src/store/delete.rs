@@ -6,7 +6,7 @@ use super::{Answer, Config, Port, Retention, Store, StoreError, Wake, Want};
 use crate::ids::{ConversationId, Seq};
 use crate::log::{Durability, Outcome, Record};
 use crate::route::Router;
-use crate::view::Activation;
+use crate::view::{Activation, Recall};
 use flume::Receiver;
 use std::fmt;
 use std::path::Path;
@@ -94,7 +94,7 @@ pub fn delete(path: &Path, conversation: &ConversationId) -> Result<Deleted, Del
 
 /// How the conversation stands.
 fn known(port: &mut Port, conversation: &ConversationId, rung: &Receiver<()>) -> Option<Activation> {
-    port.read(Want::Activation(conversation.clone())).ok()?;
+    port.read(Want::Activation(conversation.clone(), Recall::default())).ok()?;
     let mut answers = Vec::new();
     while answers.is_empty() && rung.recv().is_ok() {
         port.answers(&mut answers);

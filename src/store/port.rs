@@ -8,9 +8,10 @@ use crate::limits::{COMMIT_BYTES_MAX, PORT_BYTES, PORT_READS, PORT_RECORDS};
 use crate::log::disk::{Batch, End, Health, Order};
 use crate::log::{Durability, Outcome, Position, Record, Refused, Ticket, record};
 use crate::view::disk::ViewError;
-use crate::view::{Activation, Looks, Page, Range, Survey};
+use crate::view::{Activation, Looks, Page, Range, Recall, Survey};
 use flume::{Receiver, Sender};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 /// What became of a batch.
 #[derive(Clone, Copy, Debug)]
@@ -23,10 +24,10 @@ pub(super) struct Done {
 }
 
 /// Something to be read; the number of a page is its asker's own.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub enum Want {
-    Activation(ConversationId),
+    Activation(ConversationId, Recall),
     Page(u64, ConversationId, Range),
     /// How conversations stand for a user; the number is its asker's own.
     Survey(u64, Arc<Looks>),
@@ -81,7 +82,8 @@ pub(super) fn make(
     durability: Durability,
 ) -> (Vec<Port>, Vec<Sender<Done>>, Sender<Job>, Reads) {
     let (jobs, queue) = flume::unbounded();
-    let mut reads = Reads { jobs: queue, answers: Vec::new(), wakes: wakes.to_vec() };
+    let looked = wakes.iter().map(|_| AtomicUsize::default()).collect();
+    let mut reads = Reads { jobs: queue, answers: Vec::new(), wakes: wakes.to_vec(), looked };
     let (mut ports, mut ends) = (Vec::new(), Vec::new());
     for index in 0..wakes.len() {
         let (end, done) = flume::unbounded();

@@ -4,11 +4,13 @@ use super::Wake;
 use super::applier::Applied;
 use super::port::{Answer, Want};
 use super::shared::Shared;
+use crate::limits::{ACTIVATION_IDS, ACTIVATION_IDS_SHARE};
 use crate::log::{Durability, Position};
+use crate::view::Recall;
 use crate::view::disk::{DiskView, ViewError};
 use flume::{Receiver, Sender};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// How long a reader waits for the view to have what its shard knows to be committed. Beyond it the view is stuck.
@@ -33,6 +35,8 @@ pub(super) struct Reads {
     pub jobs: Receiver<Job>,
     pub answers: Vec<Sender<Answer>>,
     pub wakes: Vec<Wake>,
+    /// Messages that were looked at for their ids, by shard.
+    pub looked: Arc<[AtomicUsize]>,
 }
 
 /// What the readers have done.
@@ -52,6 +56,7 @@ pub(super) struct Reader {
     jobs: Receiver<Job>,
     answers: Vec<Sender<Answer>>,
     wakes: Vec<Wake>,
+    looked: Arc<[AtomicUsize]>,
     view: Arc<Shared>,
     applied: Arc<Applied>,
     count: Arc<Count>,
@@ -71,6 +76,7 @@ impl Reads {
             jobs,
             answers,
             wakes,
+            looked: Arc::clone(&self.looked),
             view,
             applied: Arc::clone(applied),
             count: Arc::clone(count),
@@ -83,7 +89,7 @@ impl Reader {
     /// Runs until it is told to end.
     pub(super) fn run(self) {
         while let Ok(Job::Read { shard, want, at_least }) = self.jobs.recv() {
-            let answer = self.read(want, at_least);
+            let answer = self.read(shard, want, at_least);
             self.count.reads.fetch_add(1, Ordering::Relaxed);
             if matches!(answer, Answer::Failed(..)) {
                 self.count.failed.fetch_add(1, Ordering::Relaxed);
@@ -95,18 +101,20 @@ impl Reader {
         }
     }
 
-    fn read(&self, want: Want, at_least: Position) -> Answer {
+    fn read(&self, shard: usize, want: Want, at_least: Position) -> Answer {
         if !self.applied.wait(at_least, PATIENCE) {
             return Answer::Failed(want, ViewError::Damaged("the view does not follow the log"));
         }
-        let read = self.view.with(|view| self.look(view, &want));
+        let read = self.view.with(|view| self.look(view, shard, &want));
         read.unwrap_or_else(|error| Answer::Failed(want, error))
     }
 
-    fn look(&self, view: &DiskView, want: &Want) -> Result<Answer, ViewError> {
+    fn look(&self, view: &DiskView, shard: usize, want: &Want) -> Result<Answer, ViewError> {
         Ok(match want {
-            Want::Activation(conversation) => {
-                let activation = view.activate(conversation, self.durability)?;
+            Want::Activation(conversation, recall) => {
+                let recall = share(*recall, self.looked[shard].load(Ordering::Relaxed));
+                let activation = view.activate(conversation, &recall, self.durability)?;
+                self.looked[shard].fetch_add(activation.looked, Ordering::Relaxed);
                 Answer::Activation(conversation.clone(), Box::new(activation))
             }
             Want::Page(id, conversation, range) => Answer::Page(*id, view.read(conversation, *range)?),
@@ -116,4 +124,14 @@ impl Reader {
             }
         })
     }
+}
+
+/// What a conversation may have of its shard's budget for ids: a part of what the others have left of it, so that all of them together
+/// take no longer to read than the budget does.
+fn share(mut recall: Recall, looked: usize) -> Recall {
+    if let Some(wanted) = &mut recall.ids {
+        let left = wanted.most.saturating_sub(looked);
+        wanted.most = wanted.most.min((left / ACTIVATION_IDS_SHARE).max(ACTIVATION_IDS));
+    }
+    recall
 }

@@ -5,10 +5,11 @@ mod tail;
 
 pub use tail::Newest;
 
+use super::ids::Gathering;
 use super::survey::Scan;
-use super::{Activation, Cursor, Look, Looks, Page, Range, Survey, View};
+use super::{Activation, Cursor, Look, Looks, Page, Range, Recall, Survey, View};
 use crate::ids::{ConversationId, GroupName, Parties, Seq, UserName};
-use crate::limits::{ACTIVATION_RECENT, MEMORY_VIEW_HEADS, RECEIPT_MEMBERS_MAX};
+use crate::limits::{MEMORY_VIEW_HEADS, RECEIPT_MEMBERS_MAX};
 use crate::log::{Durability, MessageRecord, Position, Record};
 use crate::slab::{Key, Slab};
 use hashbrown::HashMap;
@@ -207,6 +208,27 @@ impl MemoryView {
         places.filter_map(|place| self.heap.get(&tail.conversation, *place)).map(Arc::new).collect()
     }
 
+    fn recall(&self, tail: &Tail, recall: &Recall, activation: &mut Activation) {
+        let (seq, gone) = (|place: &Place| self.heap.seq(*place), self.gone(tail));
+        if let Some(from) = recall.from {
+            let at = tail.messages.partition_point(|place| seq(place) < from);
+            activation.stored = tail.messages.range(at.max(gone)..).map(seq).collect();
+        }
+        let Some(wanted) = &recall.ids else { return };
+        let mut gathering = Gathering::new(wanted);
+        let upto = tail.messages.partition_point(|place| wanted.upto.is_none_or(|upto| seq(place) <= upto));
+        for place in tail.messages.range(gone..upto.max(gone)).rev() {
+            if !gathering.goes_on() {
+                break;
+            }
+            if let Some(message) = self.heap.get(&tail.conversation, *place) {
+                gathering.see(&message);
+            }
+        }
+        activation.looked = gathering.looked();
+        activation.ids = gathering.end(activation.durability);
+    }
+
     /// How many of the messages make a page, in the order given.
     fn fitting<'a>(&self, places: impl Iterator<Item = &'a Place>, range: Range) -> usize {
         let mut bytes = 0;
@@ -249,15 +271,14 @@ impl View for MemoryView {
         self.applied
     }
 
-    fn activate(&self, conversation: &ConversationId) -> Activation {
+    fn activate(&self, conversation: &ConversationId, recall: &Recall) -> Activation {
         let mut activation =
             Activation { trimmed: self.forgot, durability: Durability::Memory, ..Activation::default() };
         if let Some(tail) = self.tail(conversation) {
             activation.head = tail.head;
             activation.first = self.first(tail);
             activation.trimmed = tail.trimmed;
-            let skip = tail.messages.len().saturating_sub(ACTIVATION_RECENT).max(self.gone(tail));
-            activation.recent = self.unpack(tail, tail.messages.iter().skip(skip));
+            self.recall(tail, recall, &mut activation);
         }
         if let Parties::Group(group) = conversation.parties()
             && let Ok(group) = GroupName::new(group)

@@ -1,9 +1,11 @@
 //! The view's seam: applies committed records and is read. Knows no chat, sockets or shards; never writes the log.
 
 pub mod disk;
+mod ids;
 pub mod memory;
 mod survey;
 
+pub use ids::{Ids, Known, Print, Printer, Recall, Wanted};
 pub use memory::MemoryView;
 pub use survey::{Cursor, Look, Looks, Standing, Survey};
 
@@ -12,7 +14,7 @@ use crate::log::{Durability, Log, MessageRecord, Position, Record};
 use std::sync::Arc;
 
 /// What a sequencer must know to go on with a conversation.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Activation {
     /// Seq of the last message kept, 0 if none.
     pub head: Seq,
@@ -22,8 +24,12 @@ pub struct Activation {
     pub trimmed: bool,
     /// A group's members with the seq after which they joined.
     pub members: Vec<(UserName, Seq)>,
-    /// The newest messages, oldest first, for their ids.
-    pub recent: Vec<Arc<MessageRecord>>,
+    /// The numbers of messages from where it was asked for, in growing order.
+    pub stored: Vec<Seq>,
+    /// The messages that were wanted by their ids, if there are any.
+    pub ids: Option<Box<Ids>>,
+    /// How many messages were looked at for that.
+    pub looked: usize,
     /// What is proved of all this, for the ack of a repeated message.
     pub durability: Durability,
 }
@@ -71,7 +77,7 @@ pub trait View {
     }
 
     /// What a sequencer needs to go on with a conversation.
-    fn activate(&self, conversation: &ConversationId) -> Activation;
+    fn activate(&self, conversation: &ConversationId, recall: &Recall) -> Activation;
 
     /// Reads one page.
     fn read(&self, conversation: &ConversationId, range: Range) -> Page;

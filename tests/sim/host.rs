@@ -8,7 +8,7 @@ use longwire::ids::{ConnId, ConversationId, PartitionId, ShardId};
 use longwire::log::{Durability, Outcome, Position, Record, Refused, Ticket};
 use longwire::metrics::Counter;
 use longwire::route::Router;
-use longwire::view::{Looks, MemoryView, Range, View};
+use longwire::view::{Looks, MemoryView, Range, Recall, View};
 use longwire::wire::{CloseCode, Encoding, Event};
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -33,7 +33,7 @@ pub(crate) struct Host {
     /// How many mails were ever put on each link, and taken off it.
     pub(crate) mailed: Vec<u64>,
     pub(crate) arrived: Vec<u64>,
-    pub(crate) activations: Vec<ConversationId>,
+    pub(crate) activations: Vec<(ConversationId, Recall)>,
     pub(crate) reads: Vec<(ReadId, ConversationId, Range)>,
     pub(crate) surveys: Vec<(ReadId, Arc<Looks>)>,
     pub(crate) sent: Vec<(ConnId, Frame)>,
@@ -194,8 +194,8 @@ impl Effects for Host {
         Ok(Ticket(self.next))
     }
 
-    fn activate(&mut self, conversation: &ConversationId) {
-        self.activations.push(conversation.clone());
+    fn activate(&mut self, conversation: &ConversationId, recall: Recall) {
+        self.activations.push((conversation.clone(), recall));
     }
 
     fn read(&mut self, read: ReadId, conversation: &ConversationId, range: Range) {

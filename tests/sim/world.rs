@@ -311,13 +311,13 @@ impl World {
         let (activations, reads) = (std::mem::take(&mut host.activations), std::mem::take(&mut host.reads));
         let surveys = std::mem::take(&mut host.surveys);
         let mut any = !activations.is_empty() || !reads.is_empty() || !surveys.is_empty();
-        for conversation in activations {
-            let activation = self.hosts[at].view.activate(&conversation);
+        for (conversation, recall) in activations {
+            let activation = self.hosts[at].view.activate(&conversation, &recall);
             let host = &mut self.hosts[at];
             match self.rng.random_range(0..10) {
                 0 if failing => self.rules[at].not_activated(&conversation, self.now, host),
                 // Reads overtake one another.
-                1..4 if failing => later.push(conversation),
+                1..4 if failing => later.push((conversation, recall)),
                 _ => self.rules[at].activated(&conversation, activation, self.now, host),
             }
         }

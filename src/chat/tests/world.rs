@@ -10,7 +10,7 @@ use crate::ids::{
 use crate::log::{Epoch, Log, MemoryLog, Outcome, Record, Refused, Ticket};
 use crate::metrics::{Counter, Counters};
 use crate::route::Router;
-use crate::view::{Looks, MemoryView, Range, View};
+use crate::view::{Looks, MemoryView, Range, Recall, View};
 use crate::wire::{CloseCode, Encoding, Event, Limits};
 use serde_json::Value;
 use std::cell::Cell;
@@ -42,7 +42,7 @@ pub(super) struct Shell {
     log: MemoryLog,
     pub(super) view: MemoryView,
     pub(super) outbox: VecDeque<(ShardId, Mail)>,
-    activations: Vec<ConversationId>,
+    activations: Vec<(ConversationId, Recall)>,
     reads: Vec<(ReadId, ConversationId, Range)>,
     surveys: Vec<(ReadId, Arc<Looks>)>,
     /// How often the view was asked for a page or a survey.
@@ -151,9 +151,9 @@ impl Effects for Shell {
         self.log.append(partition, Epoch(1), record)
     }
 
-    fn activate(&mut self, conversation: &ConversationId) {
+    fn activate(&mut self, conversation: &ConversationId, recall: Recall) {
         self.activated += 1;
-        self.activations.push(conversation.clone());
+        self.activations.push((conversation.clone(), recall));
     }
 
     fn read(&mut self, read: ReadId, conversation: &ConversationId, range: Range) {
@@ -323,9 +323,9 @@ impl World {
     pub(super) fn look(&mut self) -> bool {
         let mut any = false;
         for (rules, shell) in self.rules.iter_mut().zip(&mut self.shells) {
-            for conversation in std::mem::take(&mut shell.activations) {
+            for (conversation, recall) in std::mem::take(&mut shell.activations) {
                 any = true;
-                let activation = shell.view.activate(&conversation);
+                let activation = shell.view.activate(&conversation, &recall);
                 rules.activated(&conversation, activation, self.now, shell);
             }
             for (read, conversation, range) in std::mem::take(&mut shell.reads) {

@@ -7,8 +7,9 @@ use crate::limits::{MEMORY_LOG_RECORDS, PORT_RECORDS};
 use crate::log::disk::faults::{Fault, fail};
 use crate::log::{Durability, MessageRecord, Position};
 use crate::store::{Config, Store, Wake, log_folder};
-use crate::view::{Activation, Page, Range};
+use crate::view::{Activation, Page, Printer, Range, Recall, Wanted};
 use crate::wire::{PayloadKind, Target};
+use siphasher::sip128::SipHasher13;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -106,7 +107,9 @@ impl Held {
     }
 
     fn activation(&mut self, conversation: &ConversationId) -> Activation {
-        match self.answer(Want::Activation(conversation.clone())) {
+        let wanted = Wanted { printer: printer(), upto: None, since: Millis(0), most: 1000 };
+        let recall = Recall { from: Some(Seq(1)), ids: Some(wanted) };
+        match self.answer(Want::Activation(conversation.clone(), recall)) {
             Answer::Activation(other, activation) if other == *conversation => *activation,
             other => panic!("{other:?}"),
         }
@@ -141,6 +144,24 @@ fn message(seq: u64, prev: u64) -> Arc<MessageRecord> {
         kind: [PayloadKind::Json, PayloadKind::Text, PayloadKind::Bytes][seq as usize % 3],
         bytes: (0..seq as usize * 7 % 900).map(|n| n as u8).collect(),
     })
+}
+
+fn printer() -> Printer {
+    Printer::new(SipHasher13::new_with_key(&[3; 16]))
+}
+
+/// Each message is there, and known by its id, if it has one.
+fn recalls(activation: &Activation, written: &[Arc<MessageRecord>]) {
+    assert_eq!(activation.stored, written.iter().map(|message| message.seq).collect::<Vec<_>>());
+    let with_id = written.iter().filter(|message| message.id.is_some());
+    let ids = activation.ids.as_ref();
+    assert_eq!(ids.map_or(0, |ids| ids.len()), with_id.clone().count());
+    for message in with_id {
+        let MessageRecord { conversation, from, id, kind, bytes, seq, prev, time, .. } = &**message;
+        let print = printer().print(conversation, from, id.as_deref().unwrap(), *kind, bytes);
+        let known = ids.and_then(|ids| ids.find(&print)).unwrap();
+        assert_eq!((known.print, known.seq, known.prev, known.time), (print, *seq, *prev, *time));
+    }
 }
 
 fn member(name: &str, joined: bool, seq: u64) -> Record {
@@ -193,13 +214,13 @@ fn what_was_committed_is_in_every_read_that_is_asked_for_then_as_it_was_written(
             held.outcomes(1);
             let activation = held.activation(&conversation());
             assert_eq!((activation.head, activation.first), (Seq(seq), Seq(1)));
-            assert_eq!(activation.recent, written);
+            recalls(&activation, &written);
         }
         assert_eq!(held.page(&conversation()).messages, written);
         // And by the next server, where there is one.
         if let Some(mut held) = held.again() {
             assert_eq!(held.page(&conversation()).messages, written);
-            assert_eq!(held.activation(&conversation()).recent, written);
+            recalls(&held.activation(&conversation()), &written);
         }
     });
 }

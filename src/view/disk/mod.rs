@@ -30,10 +30,11 @@ mod tests;
 pub use tally::{Bounds, Looked};
 pub use walk::{Entry, Walk};
 
+use super::ids::Gathering;
 use super::survey::Scan;
-use super::{Activation, Cursor, Look, Looks, Page, Range, Survey};
+use super::{Activation, Cursor, Look, Looks, Page, Range, Recall, Survey, Wanted};
 use crate::ids::{ConversationId, GroupName, Parties, Seq, UserName};
-use crate::limits::{ACTIVATION_RECENT, RECEIPT_MEMBERS_MAX, VIEW_FILES};
+use crate::limits::{RECEIPT_MEMBERS_MAX, VIEW_FILES};
 use crate::log::disk::OpenError;
 use crate::log::record::{read_message, write_message};
 use crate::log::{Durability, MessageRecord, Position, Record};
@@ -241,21 +242,48 @@ impl DiskView {
     pub fn activate(
         &self,
         conversation: &ConversationId,
+        recall: &Recall,
         durability: Durability,
     ) -> Result<Activation, ViewError> {
         let at = self.db.snapshot();
         let head = self.head(&at, conversation)?;
-        let mut recent = Vec::new();
-        for item in self.kept(&at, conversation)?.rev().take(ACTIVATION_RECENT) {
-            recent.push(Arc::new(message(&item.value()?)?));
+        let mut stored = Vec::new();
+        if let Some(from) = recall.from {
+            for item in self.kept_between(&at, conversation, from, Seq(u64::MAX))? {
+                stored.push(keys::seq(&item.key()?));
+            }
         }
-        recent.reverse();
+        let (ids, looked) = match &recall.ids {
+            Some(wanted) => {
+                let gathering = self.gather(&at, conversation, wanted)?;
+                let looked = gathering.looked();
+                (gathering.end(durability), looked)
+            }
+            None => (None, 0),
+        };
         let first = self.first(&at, conversation)?;
         let members = match conversation.parties() {
             Parties::Group(group) => self.members_of(&at, group)?,
             Parties::Private(..) => Vec::new(),
         };
-        Ok(Activation { head, first, trimmed: false, members, recent, durability })
+        Ok(Activation { head, first, trimmed: false, members, stored, ids, looked, durability })
+    }
+
+    fn gather<'a>(
+        &self,
+        at: &Snapshot,
+        conversation: &ConversationId,
+        wanted: &'a Wanted,
+    ) -> Result<Gathering<'a>, ViewError> {
+        let upto = wanted.upto.unwrap_or(Seq(u64::MAX));
+        let mut items = self.kept_between(at, conversation, Seq(0), upto)?;
+        let mut gathering = Gathering::new(wanted);
+        while gathering.goes_on()
+            && let Some(item) = items.next_back()
+        {
+            gathering.see(&message(&item.value()?)?);
+        }
+        Ok(gathering)
     }
 
     fn head(&self, at: &Snapshot, conversation: &ConversationId) -> Result<Seq, ViewError> {

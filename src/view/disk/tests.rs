@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::ids::{CommandId, Millis};
-use crate::view::{View, memory::MemoryView};
+use crate::view::{Ids, Known, Printer, View, memory::MemoryView};
 use crate::wire::{PayloadKind, Target};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use siphasher::sip128::SipHasher13;
 
 const CACHE: u64 = 1 << 20;
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -99,14 +100,36 @@ fn conversations() -> Vec<ConversationId> {
     pairs.chain((0..3).map(|n| ConversationId::group(&group(n)))).collect()
 }
 
+fn recall(random: &mut StdRng) -> Recall {
+    let mut seq = || random.random_ratio(1, 2).then(|| Seq(random.random_range(0..60)));
+    let (from, upto) = (seq(), seq());
+    let printer = Printer::new(SipHasher13::new_with_key(&[3; 16]));
+    let (since, most) = (Millis(random.random_range(0..60)), random.random_range(0..60));
+    Recall { from, ids: Some(Wanted { printer, upto, since, most }) }
+}
+
+fn known(ids: Option<&Ids>) -> Vec<Known> {
+    let mut known: Vec<Known> = ids.into_iter().flat_map(|ids| ids.iter().copied()).collect();
+    known.sort_unstable_by_key(|known| known.seq);
+    known
+}
+
 fn says_the_same(disk: &DiskView, memory: &MemoryView, random: &mut StdRng) {
     assert_eq!(disk.applied().unwrap(), memory.applied());
     for conversation in conversations() {
-        let (found, expected) =
-            (disk.activate(&conversation, Durability::Memory).unwrap(), memory.activate(&conversation));
+        let recall = recall(random);
+        let (found, expected) = (
+            disk.activate(&conversation, &recall, Durability::Memory).unwrap(),
+            memory.activate(&conversation, &recall),
+        );
         assert_eq!((found.head, found.first), (expected.head, expected.first), "{conversation}");
         assert_eq!(found.members, expected.members, "{conversation}");
-        assert_eq!(found.recent, expected.recent, "{conversation}");
+        assert_eq!(
+            (found.stored, found.looked),
+            (expected.stored, expected.looked),
+            "{conversation} {recall:?}"
+        );
+        assert_eq!(known(found.ids.as_deref()), known(expected.ids.as_deref()), "{conversation} {recall:?}");
         for _ in 0..8 {
             let mut bound = || random.random_ratio(1, 2).then(|| Seq(random.random_range(0..60)));
             let (before, after) = (bound(), bound());

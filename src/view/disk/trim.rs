@@ -92,7 +92,20 @@ impl DiskView {
 
     /// A conversation's messages.
     pub(super) fn kept(&self, at: &Snapshot, conversation: &ConversationId) -> Result<Iter, ViewError> {
-        let low = keys::message(conversation, self.floor(at, conversation)?);
-        Ok(at.range(&self.messages, low..keys::message(conversation, Seq(u64::MAX))))
+        self.kept_between(at, conversation, Seq(0), Seq(u64::MAX))
+    }
+
+    /// Those of them from one number up to another.
+    pub(super) fn kept_between(
+        &self,
+        at: &Snapshot,
+        conversation: &ConversationId,
+        from: Seq,
+        upto: Seq,
+    ) -> Result<Iter, ViewError> {
+        let from = from.max(self.floor(at, conversation)?);
+        let beyond = Seq(upto.0.saturating_add(1)).max(from);
+        let (low, high) = (keys::message(conversation, from), keys::message(conversation, beyond));
+        Ok(at.range(&self.messages, low..high))
     }
 }

@@ -130,6 +130,10 @@ fn applying_again_changes_nothing() {
     assert_eq!((page(&view, None, None, 9).0, view.bytes()), (vec![1, 2, 3], bytes));
 }
 
+fn activate(view: &MemoryView, conversation: &ConversationId) -> Activation {
+    view.activate(conversation, &Recall { from: Some(Seq(1)), ids: None })
+}
+
 #[test]
 fn the_oldest_messages_of_the_shard_go_first_and_heads_stay() {
     const BUDGET: usize = 8 * 1024;
@@ -141,11 +145,11 @@ fn the_oldest_messages_of_the_shard_go_first_and_heads_stay() {
     }
     // A segment is an eighth of the budget, and forgetting goes by whole segments.
     assert!(view.bytes() > BUDGET / 4 * 3);
-    let gone = view.activate(&with("b"));
-    assert_eq!((gone.head, gone.first, gone.trimmed, gone.recent.len()), (Seq(5), Seq(0), true, 0));
-    let kept = view.activate(&with("c"));
+    let gone = activate(&view, &with("b"));
+    assert_eq!((gone.head, gone.first, gone.trimmed, gone.stored.len()), (Seq(5), Seq(0), true, 0));
+    let kept = activate(&view, &with("c"));
     assert_eq!((kept.head, kept.trimmed), (Seq(99), true));
-    let seqs: Vec<_> = kept.recent.iter().map(|m| m.seq.0).collect();
+    let seqs: Vec<_> = kept.stored.iter().map(|seq| seq.0).collect();
     assert_eq!(seqs, (kept.first.0..=99).collect::<Vec<_>>());
 }
 
@@ -154,10 +158,10 @@ fn forgotten_heads_are_admitted() {
     let mut view = MemoryView::new(0);
     view.max_heads = 1;
     view.apply(Position(1), &message("b", 5, 0, "1"));
-    assert!(!view.activate(&with("unknown")).trimmed);
+    assert!(!activate(&view, &with("unknown")).trimmed);
     view.apply(Position(2), &message("c", 6, 0, "1"));
-    assert_eq!((view.activate(&with("b")).head, view.activate(&with("b")).trimmed), (Seq(0), true));
-    assert_eq!(view.activate(&with("c")).head, Seq(6));
+    assert_eq!((activate(&view, &with("b")).head, activate(&view, &with("b")).trimmed), (Seq(0), true));
+    assert_eq!(activate(&view, &with("c")).head, Seq(6));
     assert_eq!(view.bytes(), 0);
 }
 
@@ -174,7 +178,7 @@ fn members_come_and_go() {
     view.apply(Position(1), &member("b", true, 3));
     view.apply(Position(2), &member("a", true, 4));
     assert_eq!(
-        view.activate(&ConversationId::group(&group)).members,
+        activate(&view, &ConversationId::group(&group)).members,
         [(user("a"), Seq(4)), (user("b"), Seq(3))]
     );
     view.apply(Position(3), &member("b", false, 5));

@@ -5,7 +5,7 @@ use crate::client::Client;
 use longwire::claims::Claims;
 use longwire::frame::ENCODINGS;
 use longwire::ids::{ConnId, ConversationId, DeviceName, GroupName, Seq, ShardId, UserName};
-use longwire::view::View;
+use longwire::view::{Activation, Recall, View};
 use longwire::wire::Encoding;
 use rand::RngExt;
 
@@ -72,12 +72,16 @@ impl World {
         !users.is_empty()
     }
 
+    fn stored(&self, home: usize, conversation: &ConversationId) -> Activation {
+        self.hosts[home].view.activate(conversation, &Recall::default())
+    }
+
     /// As the store has them.
     fn groups_of(&self, user: &UserName) -> Vec<(GroupName, Seq)> {
         let groups = (0..self.size.groups).map(|n| GroupName::new(&format!("g{n}")).unwrap());
         let since = |group: GroupName| {
             let home = usize::from(self.router.home_of_group(&group).0);
-            let members = self.hosts[home].view.activate(&ConversationId::group(&group)).members;
+            let members = self.stored(home, &ConversationId::group(&group)).members;
             let since = members.into_iter().find(|(member, _)| member == user)?.1;
             Some((group, since))
         };
@@ -89,7 +93,7 @@ impl World {
         let others = (0..self.size.users).map(|n| UserName::new(&format!("u{n}")).unwrap());
         let has_messages = |conversation: &ConversationId| {
             let home = usize::from(self.router.home_of_conversation(conversation).0);
-            self.hosts[home].view.activate(conversation).head != Seq(0)
+            self.stored(home, conversation).head != Seq(0)
         };
         others.map(|other| ConversationId::private(user, &other)).filter(has_messages).collect()
     }

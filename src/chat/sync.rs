@@ -129,7 +129,8 @@ impl Rules {
         let fitting = page.iter().take(SYNC_CONVERSATIONS).take_while(fits).count().max(1);
         let more = fitting < page.len();
         page.truncate(fitting);
-        (page, budget, more)
+        let taken = size(&page);
+        (page, taken, more)
     }
 
     /// A shard has said how its part stands.

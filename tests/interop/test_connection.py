@@ -54,8 +54,8 @@ def test_a_server_for_trying_out_answers_to_loopback_names_only(server):
         assert client.status == 403
 
 
-def test_a_plain_get_says_what_this_is(server):
-    connection = http.client.HTTPConnection(*server.address, timeout=10)
+def test_a_plain_get_says_what_this_is(strict):
+    connection = http.client.HTTPConnection(*strict.address, timeout=10)
     connection.request("GET", "/")
     answer = connection.getresponse()
     page = answer.read().decode()

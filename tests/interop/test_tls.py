@@ -108,7 +108,7 @@ def test_openssl_resumes_by_its_ticket(secure, version, tmp_path):
         [*client, "-ign_eof", *more], input=request, capture_output=True, text=True, timeout=PATIENCE
     ).stdout
     first = run("-sess_out", session)
-    assert "This is a Longwire server" in first and "\nNew, TLSv" in first
+    assert "<title>Longwire</title>" in first and "\nNew, TLSv" in first
     assert "\nReused, TLSv" in run("-sess_in", session)
 
 

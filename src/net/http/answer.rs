@@ -1,6 +1,7 @@
 //! The short answers to requests that are no upgrade or may not have one. Knows no socket.
 
 use super::Head;
+use super::page::File;
 
 /// Answered to a request whose head is larger than allowed.
 pub const HEAD_TOO_LONG: u16 = 431;
@@ -10,6 +11,8 @@ pub const HEAD_TOO_LONG: u16 = 431;
 pub(super) enum Refusal {
     /// No refusal at all: someone looks at `/` to see what this is.
     Greeting,
+    /// Nor this: dev mode shows the demo chat.
+    Page(&'static File),
     /// Not HTTP.
     Malformed,
     /// HTTP/1.0.
@@ -26,7 +29,7 @@ pub(super) enum Refusal {
     NotLoopback,
     /// Neither `/` nor `/ws`.
     Path,
-    /// Not GET.
+    /// Neither GET nor HEAD.
     Method,
     /// A WebSocket version other than 13.
     WebSocketVersion,
@@ -55,7 +58,7 @@ Every message, field and limit is described in docs/protocol.md of the project.
 impl Refusal {
     fn status(self) -> u16 {
         match self {
-            Self::Greeting => 200,
+            Self::Greeting | Self::Page(_) => 200,
             Self::Malformed | Self::HttpVersion | Self::Plain | Self::Host | Self::Upgrade => 400,
             Self::Origin | Self::NotLoopback => 403,
             Self::Path => 404,
@@ -74,7 +77,7 @@ impl Refusal {
             200 => "HTTP/1.1 200 OK\r\n",
             403 => "HTTP/1.1 403 Forbidden\r\n",
             404 => "HTTP/1.1 404 Not Found\r\n",
-            405 => "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET\r\n",
+            405 => "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\n",
             408 => "HTTP/1.1 408 Request Timeout\r\n",
             426 => "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
             429 => "HTTP/1.1 429 Too Many Requests\r\n",
@@ -87,6 +90,7 @@ impl Refusal {
     fn body(self) -> &'static str {
         match self {
             Self::Greeting => GREETING,
+            Self::Page(file) => file.body,
             Self::Malformed => "This is not a valid HTTP/1.1 request.\n",
             Self::Plain => "This address speaks TLS: connect with wss:// (or https://).\n",
             Self::HttpVersion => "HTTP/1.1 is required.\n",
@@ -99,7 +103,7 @@ impl Refusal {
             }
             Self::NotLoopback => "In dev mode, connect by localhost, 127.x.x.x or [::1].\n",
             Self::Path => "Nothing is here; the WebSocket endpoints are / and /ws.\n",
-            Self::Method => "Only GET is understood here.\n",
+            Self::Method => "Only GET and HEAD are understood here.\n",
             Self::WebSocketVersion => "WebSocket version 13 is required.\n",
             Self::HeadTooLong => "The request's header fields are too long.\n",
             Self::Timeout => "The request did not come in time.\n",
@@ -111,14 +115,18 @@ impl Refusal {
     /// The whole response.
     pub(super) fn response(self) -> Vec<u8> {
         let (opening, body) = (self.opening(), self.body());
-        let mut response = String::with_capacity(opening.len() + 128 + body.len());
+        let mut response = String::with_capacity(opening.len() + 512 + body.len());
         response.push_str(opening);
         if let Self::Busy(seconds) | Self::Crowded(seconds) = self {
             response.push_str("Retry-After: ");
             response.push_str(&seconds.to_string());
             response.push_str("\r\n");
         }
-        response.push_str("Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: ");
+        match self {
+            Self::Page(file) => response.extend(file.fields()),
+            _ => response.push_str("Content-Type: text/plain; charset=utf-8\r\n"),
+        }
+        response.push_str("Connection: close\r\nContent-Length: ");
         response.push_str(&body.len().to_string());
         response.push_str("\r\n\r\n");
         response.push_str(body);

@@ -3,6 +3,7 @@
 mod answer;
 mod extensions;
 mod origin;
+mod page;
 #[cfg(test)]
 mod tests;
 
@@ -85,10 +86,23 @@ pub fn parse_request(buf: &[u8], rules: &HttpRules) -> Head {
         },
         Ok(None) if buf.len() >= rules.head_max => Refusal::HeadTooLong.into_head(),
         Ok(None) => Head::Incomplete,
-        Err(Error::Protocol(Fault::WrongHttpMethod)) => Refusal::Method.into_head(),
+        Err(Error::Protocol(Fault::WrongHttpMethod)) => other_method(buf, rules),
         Err(Error::Protocol(Fault::WrongHttpVersion)) => Refusal::HttpVersion.into_head(),
         Err(Error::Capacity(CapacityError::TooManyHeaders)) => Refusal::HeadTooLong.into_head(),
         Err(_) => Refusal::Malformed.into_head(),
+    }
+}
+
+/// HEAD is answered like GET, without the body.
+fn other_method(buf: &[u8], rules: &HttpRules) -> Head {
+    let Some(rest) = buf.strip_prefix(b"HEAD ") else { return Refusal::Method.into_head() };
+    match parse_request(&[b"GET ", rest].concat(), rules) {
+        Head::Answer { mut response, status } => {
+            let end = memchr::memmem::find(&response, b"\r\n\r\n").map_or(response.len(), |at| at + 4);
+            response.truncate(end);
+            Head::Answer { response, status }
+        }
+        Head::Incomplete | Head::Upgrade { .. } => Refusal::Method.into_head(),
     }
 }
 
@@ -125,11 +139,10 @@ pub fn accept(request: &UpgradeRequest) -> Vec<u8> {
 fn judge(request: &Request, rules: &HttpRules) -> Result<UpgradeRequest, Refusal> {
     let headers = request.headers();
     let path = request.uri().path();
-    if path != "/" && path != "/ws" {
-        return Err(Refusal::Path);
-    }
-    if path == "/" && !headers.contains_key(UPGRADE) && !headers.contains_key(SEC_WEBSOCKET_KEY) {
-        return Err(Refusal::Greeting);
+    if (path != "/" && path != "/ws")
+        || (path == "/" && !headers.contains_key(UPGRADE) && !headers.contains_key(SEC_WEBSOCKET_KEY))
+    {
+        return look(path, headers, rules).and_then(Err);
     }
     let host = only(headers, &HOST)?.ok_or(Refusal::Host)?;
     // Which of two keys is to be answered the client and what stands between may see differently.
@@ -154,6 +167,17 @@ fn judge(request: &Request, rules: &HttpRules) -> Result<UpgradeRequest, Refusal
     });
     let token = bearer_token(headers).or_else(|| query_token(request.uri().query()?));
     Ok(UpgradeRequest { token, subprotocol, deflate, response })
+}
+
+/// Someone who wants to see a page, which there is in dev mode, for this machine only.
+fn look(path: &str, headers: &HeaderMap, rules: &HttpRules) -> Result<Refusal, Refusal> {
+    if rules.dev
+        && let Some(file) = page::File::at(path)
+    {
+        origin::check(only(headers, &HOST)?.ok_or(Refusal::Host)?, None, rules)?;
+        return Ok(Refusal::Page(file));
+    }
+    Ok(if path == "/" { Refusal::Greeting } else { Refusal::Path })
 }
 
 /// The value of a header that may stand once.

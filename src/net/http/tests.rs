@@ -139,6 +139,21 @@ fn a_look_at_the_root_is_greeted() {
 }
 
 #[test]
+fn head_is_answered_like_get_without_the_body() {
+    let (got, text) = refused(&head("GET / HTTP/1.1", &["Host: x"]), &RULES);
+    let Head::Answer { response, status } = parse_request(&head("HEAD / HTTP/1.1", &["Host: x"]), &RULES)
+    else {
+        panic!("granted");
+    };
+    assert_eq!(status, got);
+    assert_eq!(response, &text.as_bytes()[..text.find("\r\n\r\n").unwrap() + 4]);
+    assert!(matches!(
+        parse_request(&head("HEAD /ws HTTP/1.1", &UPGRADE), &RULES),
+        Head::Answer { status: 405, .. }
+    ));
+}
+
+#[test]
 fn what_is_no_upgrade_is_answered() {
     assert_eq!(status(&head("GET /ws HTTP/1.1", &["Host: x"])), 400);
     assert_eq!(status(&head("GET /chat HTTP/1.1", &UPGRADE)), 404);

@@ -198,6 +198,8 @@ pub const MEMORY_VIEW_HEADS: usize = 1 << 20;
 
 /// The records of one commit of the log (bytes); what is queued beyond them waits for the next one.
 pub const COMMIT_BYTES_MAX: usize = 1024 * 1024;
+/// A segment of the log is read so many bytes at a time when a store is opened, and the largest commit besides.
+pub const SEGMENT_READ: usize = 1024 * 1024;
 /// What a message takes in a commit beside its content: names, id and numbers (bytes, at most).
 pub const RECORD_OVERHEAD: usize = 4096;
 /// The largest content of a message that is stored (bytes).

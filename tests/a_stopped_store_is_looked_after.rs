@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::io::Write;
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -101,4 +102,20 @@ fn a_stopped_store_is_looked_after() {
 
     let (code, _, error) = store("check", &folder.path().join("nothing"), &[], "");
     assert!(code == 1 && error.contains("there is no store"), "{error}");
+
+    // Root may look everywhere; without that right it is like anybody.
+    let drops = "-dac_override,-dac_read_search";
+    let check = format!(
+        "[ $(id -u) = 0 ] && WRAP=\"setpriv --bounding-set {drops} --inh-caps {drops}\"; exec $WRAP {BINARY} store check --data-dir $0"
+    );
+    let may = |mode| fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+    may(0);
+    let output = command("bash").args(["-c", &check]).arg(folder.path()).output().unwrap();
+    may(0o700);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && error.contains("Permission denied"), "{error}");
+    assert!(
+        error.contains("as the user that the folder belongs to") && !error.contains("no store"),
+        "{error}"
+    );
 }

@@ -137,6 +137,8 @@ fn where_messages_are_kept_is_settled_before_the_start() {
     assert!(check(&[]).unwrap_err().contains("--data-dir DIR"));
     assert!(check(&[("store.durability", "memory")]).is_ok());
     assert!(check(&[("store.durability", "os"), ("store.data_dir", "/x")]).is_ok());
+    let both = check(&[("store.durability", "memory"), ("store.data_dir", "/x")]).unwrap_err();
+    assert!(both.contains("/x") && both.contains("leave --durability memory out"), "{both}");
     assert_eq!(with(&[("server.dev", "true")]).data_dir(), Some("longwire-data".into()));
     assert_eq!(with(&[("server.dev", "true"), ("store.data_dir", "/x")]).data_dir(), Some("/x".into()));
     assert_eq!(with(&[("store.durability", "memory"), ("store.data_dir", "/x")]).data_dir(), None);

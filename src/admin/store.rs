@@ -13,7 +13,7 @@ pub(super) fn encode(levels: &StoreLevels, encoder: &mut DescriptorEncoder<'_>) 
         ("longwire_store_records", "Records committed", levels.records),
         ("longwire_store_bytes", "Bytes written to the log", levels.bytes),
         ("longwire_store_syncs", "Syncs of the log", levels.syncs),
-        ("longwire_store_failures", "Writes and syncs of the log that failed", levels.failures),
+        ("longwire_store_failures", "Writes and syncs of the log and of SEQS that failed", levels.failures),
         ("longwire_store_slow_commits", "Commits that took longer than store.watchdog", levels.slow),
         (
             "longwire_store_replayed",

@@ -38,6 +38,12 @@ pub(super) enum Mark {
     Write = 2,
 }
 
+impl Head {
+    fn floor(&self) -> Floor {
+        Floor::of(self.first, self.head)
+    }
+}
+
 #[derive(Debug)]
 enum Seats {
     Few([Option<Seat>; FEW]),
@@ -140,6 +146,21 @@ pub(super) struct Heads {
     hand: u32,
 }
 
+/// Where a conversation begins: the lowest `seq` it may keep. Of one that keeps nothing, whose `first` is 0, that is behind its head, so that
+/// of two who know of it, one of them perhaps late, the higher is right.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Floor(pub Seq);
+
+impl Floor {
+    pub(super) fn of(first: Seq, head: Seq) -> Self {
+        Self(if first == Seq(0) { Seq(head.0 + 1) } else { first })
+    }
+
+    pub(super) fn first(self, head: Seq) -> Seq {
+        if self.0 > head { Seq(0) } else { self.0 }
+    }
+}
+
 impl Heads {
     pub(super) fn new(hasher: SipHasher13, max_bytes: usize) -> Self {
         Self { hasher, slab: Slab::default(), index: HashTable::new(), bytes: 0, max_bytes, hand: 0 }
@@ -195,7 +216,8 @@ impl Heads {
         };
         let head = self.slab.get_mut(key)?;
         // It was trimmed since the view was asked.
-        let uncounted = uncounted || (found.first < head.first);
+        let (begins, then) = (head.floor(), Floor::of(found.first, found.head));
+        let uncounted = uncounted || then < begins;
         let before = head.seats.cost();
         let known = head.seats.find(who.0);
         let cursor = known.map_or(found.cursor, |seat| seat.cursor.further(found.cursor));
@@ -207,7 +229,7 @@ impl Heads {
         };
         let marks = known.map_or(0, |seat| seat.marks);
         head.seats.enter(Seat { user: who.0, cursor, behind, marks });
-        head.first = head.first.max(found.first);
+        head.first = begins.max(then).first(head.head);
         self.bytes = self.bytes - before + head.seats.cost();
         Some(key)
     }
@@ -276,7 +298,7 @@ impl Heads {
     /// Messages below `first` are not kept any more: whose unread ones may have been among them is to be counted again.
     pub(super) fn trimmed(&mut self, key: Key, first: Seq) {
         let Some(head) = self.slab.get_mut(key) else { return };
-        head.first = if first > head.head { Seq(0) } else { head.first.max(first) };
+        head.first = head.floor().max(Floor(first)).first(head.head);
         let count = head.count;
         head.seats.each(|seat| {
             if seat.behind < count && seat.cursor.read < first {
@@ -288,7 +310,8 @@ impl Heads {
     /// The sequencer has learnt from the view how its conversation stands: what was not counted is not known.
     pub(super) fn resumed(&mut self, key: Key, at: Seq, first: Seq) {
         let Some(head) = self.slab.get_mut(key) else { return };
-        head.first = first;
+        // It may have been trimmed since the view was asked.
+        head.first = head.floor().max(Floor::of(first, at)).first(at);
         if head.head != at {
             head.head = at;
             head.seats.each(|seat| seat.behind = UNCOUNTED);
@@ -457,6 +480,17 @@ mod tests {
         assert_eq!(heads.standing(key, alice), Some(counted));
         heads.trimmed(key, Seq(11));
         assert_eq!(heads.first(key), Some(Seq(0)), "nothing is kept");
+        // Whoever looked before that knows less.
+        heads.trimmed(key, Seq(8));
+        heads.keep(&conversation(0), alice, &counted, false).unwrap();
+        assert_eq!((heads.standing(key, alice), heads.first(key)), (None, Some(Seq(0))));
+        heads.resumed(key, Seq(10), Seq(7));
+        assert_eq!(heads.first(key), Some(Seq(0)));
+        // What comes then is kept, whatever was before.
+        heads.committed(key, Seq(12), bob);
+        let nothing = Standing { first: Seq(0), ..at(10, 10, 0) };
+        heads.keep(&conversation(0), alice, &nothing, true).unwrap();
+        assert_eq!(heads.first(key), Some(Seq(12)));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Messages that are kept no longer: trims written at their conversation's home, and what is kept in memory told of them. Knows no reason
 //! to trim.
 
+use super::heads::Floor;
 use super::{Effects, Rules};
 use crate::ids::{ConversationId, Seq};
 use crate::limits::TRIMS_WAITING;
@@ -35,7 +36,7 @@ impl Rules {
         if let Some(at) =
             self.conversations.find(&conversation).and_then(|slot| self.conversations.at_mut(slot))
         {
-            at.first = if first > at.committed { Seq(0) } else { at.first.max(first) };
+            at.first = Floor::of(at.first, at.committed).max(Floor(first)).first(at.committed);
         }
         if let Some(head) = self.heads.find(&conversation) {
             self.heads.trimmed(head, first);

@@ -15,7 +15,7 @@ pub struct StoreLevels {
     pub bytes: u64,
     /// Syncs of the log.
     pub syncs: u64,
-    /// Writes and syncs of the log that failed.
+    /// Writes and syncs of the log and of `SEQS` that failed.
     pub failures: u64,
     /// Commits that took longer than `store.watchdog`.
     pub slow: u64,

@@ -88,8 +88,17 @@ impl Settings {
     /// # Errors
     /// A sentence for the person who starts the server.
     pub fn check_store(&self) -> Result<(), String> {
-        if self.store_durability == Durability::Memory || self.data_dir().is_some() {
-            return Ok(());
+        match (self.store_durability, &self.store_data_dir) {
+            (Durability::Memory, None) => return Ok(()),
+            (Durability::Memory, Some(folder)) => {
+                return Err(format!(
+                    "store.durability is memory, and store.data_dir is {}: nothing would be kept there; leave --durability memory out \
+                     to keep messages in the folder, or --data-dir to lose them when the server ends",
+                    folder.display()
+                ));
+            }
+            _ if self.data_dir().is_some() => return Ok(()),
+            _ => {}
         }
         Err("there is no place to keep messages in: give --data-dir DIR, or --durability memory to lose them when the server ends".into())
     }

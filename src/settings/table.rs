@@ -137,7 +137,7 @@ settings! {
     /// Networks like 10.0.0.0/8, or addresses, from which proxies connect where server.listen says `?proxy=v2`; anyone else there is closed at once. Whoever may open a Unix socket is trusted.
     proxy_trusted: Vec<IpNet> = "proxy.trusted", "127.0.0.0/8,::1/128";
 
-    /// The folder that messages and memberships are kept in, made if there is none; one server uses it at a time. With `--dev` it is ./longwire-data if not given.
+    /// The folder that messages and memberships are kept in, made if there is none; one server uses it at a time. With `--dev` it is ./longwire-data if not given; with store.durability `memory` a start with a folder is refused.
     store_data_dir: Option<PathBuf> = "store.data_dir", "", flag "data-dir";
     /// What an ack proves: `fsync` that the message is on the disk, `os` that the operating system has it (it outlives the server, not a loss of power), `memory` that this process has it and loses it when it ends.
     store_durability: Durability = "store.durability", "fsync", flag "durability";

@@ -3,7 +3,7 @@
 
 use super::stopped::{Progress, Stopped, Tell, no_gap};
 use crate::ids::{ConversationId, GroupName, Parties, Seq, UserName};
-use crate::log::disk::Found;
+use crate::log::disk::{Found, Short};
 use crate::log::{MessageRecord, Position, Record};
 use crate::view::Cursor;
 use crate::view::disk::{DiskView, Entry, ViewError};
@@ -17,6 +17,8 @@ const FAULTS_MAX: u64 = 10_000;
 
 const MEND_LOG: &str = "restore the folder from a copy; without one, `longwire store export --view-only` saves what the view has, \
     for an import into an empty folder";
+const MEND_SHORT: &str =
+    "restore the folder from a copy, if there is one; without one the next start goes on with what is left";
 const MEND_VIEW: &str = "`longwire store rebuild` makes the view anew";
 
 /// Something that is not as it was written.
@@ -84,6 +86,13 @@ pub fn check(store: &Stopped, tell: Tell<'_>) -> Checked {
         }
     };
     let log = of_log(store, view.as_ref(), &mut found, &mut progress);
+    if let Some(Short { file, made, is }) = log.as_ref().and_then(Found::lost) {
+        let file = file.display();
+        let what = format_args!(
+            "{file} has {is} of the {made} bytes it was made with: what stood from byte {is} on is lost"
+        );
+        found.fault(what, MEND_SHORT);
+    }
     let Some(view) = view else { return found };
     if let Some(log) = &log
         && let Err(error) = no_gap(found.applied, log)
@@ -121,7 +130,12 @@ impl Said {
             let of_it = self.members.iter_mut().filter(|((group, _), _)| group.as_str() == name);
             of_it.for_each(|(_, since)| *since = None);
         }
-        self.firsts.insert(conversation, first);
+        self.begins(conversation, first);
+    }
+
+    fn begins(&mut self, conversation: ConversationId, first: Seq) {
+        let begins = self.firsts.entry(conversation).or_default();
+        *begins = first.max(*begins);
     }
 }
 
@@ -149,7 +163,7 @@ fn of_log(
                 said.cursors.insert((conversation, user), Cursor { received, read });
             }
             Record::Trim { conversation, first } => {
-                said.firsts.insert(conversation, first);
+                said.begins(conversation, first);
             }
             Record::Delete { conversation, first } => said.deleted(conversation, first),
         }
@@ -174,7 +188,8 @@ fn is_said(view: &DiskView, said: Said, found: &mut Checked) -> Result<(), ViewE
         }
     }
     for (conversation, said) in said.firsts {
-        if view.begins(&conversation)? != said {
+        // Records that the log has no more may have had it begin higher.
+        if view.begins(&conversation)? < said {
             found.fault(format_args!("the view: where {conversation} begins {log}"), MEND_VIEW);
         }
     }

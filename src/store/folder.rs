@@ -67,6 +67,14 @@ impl fmt::Display for FolderError {
             Self::Damaged(path, what) => {
                 write!(f, "{} is damaged: {what}; restore it from a copy", path.display())
             }
+            Self::Io(path, error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                write!(
+                    f,
+                    "{}: {error}; run this as the user that the folder belongs to, let this one read and write there, or choose \
+                     another with --data-dir",
+                    path.display()
+                )
+            }
             Self::Io(path, error) => {
                 write!(f, "{}: {error}; make it usable, or choose another with --data-dir", path.display())
             }
@@ -147,7 +155,17 @@ pub(super) struct Folder {
 impl Folder {
     /// Takes a folder that is a store's already.
     pub(super) fn existing(path: &Path) -> Result<Self, FolderError> {
-        if path.join(STORE).is_file() { Self::open(path) } else { Err(FolderError::Missing(path.into())) }
+        use io::ErrorKind::{NotADirectory, NotFound};
+        let file = path.join(STORE);
+        match fs::metadata(&file) {
+            Ok(found) if found.is_file() => Self::open(path),
+            Ok(_) => Err(FolderError::Missing(path.into())),
+            Err(error) if matches!(error.kind(), NotFound | NotADirectory) => {
+                Err(FolderError::Missing(path.into()))
+            }
+            // One may be there.
+            Err(error) => Err(FolderError::Io(file, error)),
+        }
     }
 
     /// Takes a folder, and makes it a store's if it is empty.

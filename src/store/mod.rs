@@ -19,6 +19,7 @@ mod export;
 mod folder;
 mod import;
 mod lines;
+mod order;
 mod port;
 mod readers;
 mod rebuild;
@@ -161,11 +162,11 @@ impl Store {
     /// [`StoreError`]; nothing is left running then.
     pub fn open(config: &Config, wakes: Vec<Wake>) -> Result<(Self, Vec<Port>, Report), StoreError> {
         let folder = Folder::open(&config.folder).map_err(StoreError::Folder)?;
-        // All of the log is looked at before anything is changed, and what the view is told is in the log for good.
-        let (tail, logged) = replay::open_log(&folder)?;
+        // All of the log is looked at, and that the view fits to it, before anything of the log is changed.
+        let logged = replay::read_log(&folder)?;
         let unsaved = logged.used;
         let view = Arc::new(Shared::open(folder.view(), config.cache, config.shares_cores)?);
-        let report = view
+        let (tail, report) = view
             .with(|view| Ok(replay::replay(&folder, view, logged)))
             .map_err(|error| StoreError::View(folder.view(), error))??;
         let io = |error| StoreError::Io(config.folder.clone(), error);
@@ -187,7 +188,7 @@ impl Store {
         };
         let writer = Writer::new(plan, tail, tell, Arc::clone(&health)).map_err(io)?;
         let watch = Watch::new(&health, &applied, &count, &orders, &jobs, report.replayed);
-        let closing = Arc::<AtomicBool>::default();
+        let (closing, failures) = (Arc::<AtomicBool>::default(), Arc::clone(&health));
         let applier = Applier {
             view: Arc::clone(&view),
             applied: Arc::clone(&applied),
@@ -206,7 +207,7 @@ impl Store {
             writer.run(&queue);
         })?;
         store.start("view", move || applier.run(&committed))?;
-        store.start("seqs", move || reserver.run())?;
+        store.start("seqs", move || reserver.run(&failures))?;
         for n in 0..STORE_READERS {
             let reader = reads.reader(Arc::clone(&view), &applied, &count, config.durability);
             store.start(&format!("reader-{n}"), move || reader.run())?;

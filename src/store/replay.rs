@@ -1,11 +1,11 @@
-//! What a store has when it is opened: the log looked at and made whole, what the view lacks read from it. Knows no threads.
+//! What a store has when it is opened: the log looked at, held against the view and made whole, what the view lacks read from it. Knows no threads.
 
 use super::folder::Folder;
 use super::{Report, StoreError};
 use crate::limits::APPLY_BYTES;
 use crate::log::Position;
 use crate::log::Record;
-use crate::log::disk::{self, Cut, Short, StoreId, Tail};
+use crate::log::disk::{self, Found, Short, StoreId, Tail};
 use crate::view::disk::{Applying, DiskView, ViewError};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -15,49 +15,41 @@ const TELL_EVERY: Duration = Duration::from_secs(2);
 
 /// What was found of a log.
 pub(super) struct Logged {
-    cut: Option<Cut>,
-    /// The position before its first record.
-    begins: Position,
-    head: Position,
+    found: Found,
     /// What its commits take (bytes).
     pub(super) used: u64,
-    /// A loss of power may have taken what was told.
-    may_have_lost: bool,
 }
 
-/// Reads all of the log, and changes nothing unless all of it is well; then it is whole, and on the disk for good.
-pub(super) fn open_log(folder: &Folder) -> Result<(Option<Tail>, Logged), StoreError> {
+/// Reads all of the log, and changes nothing.
+pub(super) fn read_log(folder: &Folder) -> Result<Logged, StoreError> {
     let found = disk::read(&folder.log(), folder.id(), &mut |_, _, _| {}).map_err(StoreError::Log)?;
-    let head = found.head();
-    // Behind the end of a server that stopped nothing stood.
-    if let Some(Short { file, made, is }) = found.short.as_ref().filter(|_| !found.has_end()) {
+    if let Some(Short { file, made, is }) = found.lost() {
         let file = file.display();
         eprintln!(
             "warning: {file} has {is} of the {made} bytes it was made with: messages that stood behind are lost; if you have a copy of the folder, stop and restore it"
         );
     }
-    let logged = Logged {
-        cut: found.cut.clone(),
-        begins: found.begins(),
-        head,
-        used: found.segments.iter().map(|piece| piece.used).sum(),
-        may_have_lost: found.may_have_lost(),
-    };
-    Ok((found.mend().map_err(StoreError::Log)?, logged))
+    let used = found.segments.iter().map(|piece| piece.used).sum();
+    Ok(Logged { found, used })
 }
 
-/// Applies what the view lacks.
-pub(super) fn replay(folder: &Folder, view: &DiskView, logged: Logged) -> Result<Report, StoreError> {
+/// Makes the log whole, unless the view does not fit to it, and applies what the view lacks: by then it is in the log for good.
+pub(super) fn replay(
+    folder: &Folder,
+    view: &DiskView,
+    Logged { found, .. }: Logged,
+) -> Result<(Option<Tail>, Report), StoreError> {
     let failed_view = |error| StoreError::View(folder.view(), error);
-    let Logged { cut, begins, head, may_have_lost, .. } = logged;
+    let (cut, begins, head) = (found.cut.clone(), found.begins(), found.head());
     let applied = view.applied().map_err(failed_view)?;
     if begins > applied {
         return Err(StoreError::Gap { applied, begins });
     }
+    if head < applied && !found.may_have_lost() {
+        return Err(StoreError::Short { applied, ends: head });
+    }
+    let tail = found.mend().map_err(StoreError::Log)?;
     if head < applied {
-        if !may_have_lost {
-            return Err(StoreError::Short { applied, ends: head });
-        }
         eprintln!(
             "warning: the log ends at record {}, the view has {}: the machine lost its power; going on from there",
             head.0, applied.0
@@ -65,7 +57,7 @@ pub(super) fn replay(folder: &Folder, view: &DiskView, logged: Logged) -> Result
         view.goes_on_from(head).map_err(failed_view)?;
     }
     catch_up(view, &folder.log(), folder.id(), head).map_err(failed_view)?;
-    Ok(Report { cut, replayed: head.0.saturating_sub(applied.0), head })
+    Ok((tail, Report { cut, replayed: head.0.saturating_sub(applied.0), head }))
 }
 
 /// Applies what the view lacks of the log's records up to `upto`.

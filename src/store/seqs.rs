@@ -7,6 +7,7 @@ use super::folder::FolderError;
 use crate::clock::EPOCH_2020;
 use crate::ids::{Millis, SEQS_PER_MS, Seq};
 use crate::limits::SEQ_BLOCK;
+use crate::log::disk::Health;
 use flume::{Receiver, Sender, bounded};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -38,6 +39,8 @@ pub(super) struct Reserver {
     folder: PathBuf,
     reserved: Arc<AtomicU64>,
     wanted: Receiver<Option<Seq>>,
+    /// The last try has failed.
+    failing: bool,
 }
 
 /// Reserves the first block. Numbers go on above its floor: what was reserved before, or the clock if that is ahead, so that they
@@ -55,7 +58,8 @@ pub(super) fn open(folder: &Path, wall: Millis) -> Result<(Seqs, Reserver), Fold
     reserve(folder, floor + SEQ_BLOCK).map_err(|error| FolderError::Io(file, error))?;
     let reserved = Arc::new(AtomicU64::new(floor + SEQ_BLOCK));
     let (want, wanted) = bounded(1);
-    let reserver = Reserver { folder: folder.into(), reserved: Arc::clone(&reserved), wanted };
+    let reserver =
+        Reserver { folder: folder.into(), reserved: Arc::clone(&reserved), wanted, failing: false };
     Ok((Seqs { floor: Seq(floor), reserved, wanted: want }, reserver))
 }
 
@@ -92,19 +96,37 @@ impl Seqs {
 }
 
 impl Reserver {
-    /// Runs until it is told to stop.
-    pub(super) fn run(self) {
+    /// Runs until it is told to stop; a failure is counted as the log's are.
+    pub(super) fn run(mut self, health: &Health) {
         while let Ok(Some(seq)) = self.wanted.recv() {
-            let reserved = self.reserved.load(Ordering::Acquire);
-            if seq.0 + SEQ_BLOCK / 2 <= reserved {
-                continue;
+            if let Some(said) = self.reach(seq, health) {
+                eprintln!("{said}");
             }
-            let more = reserved.max(seq.0) + SEQ_BLOCK;
-            match reserve(&self.folder, more) {
-                Ok(()) => self.reserved.store(more, Ordering::Release),
-                Err(error) => eprintln!(
-                    "error: no numbers can be reserved: {error}; messages are refused when they run out"
-                ),
+        }
+    }
+
+    /// Reserves more if this number asks for it. What is to be said: each message asks while it fails, so only that it begins to fail,
+    /// and that it is over.
+    fn reach(&mut self, seq: Seq, health: &Health) -> Option<String> {
+        let reserved = self.reserved.load(Ordering::Acquire);
+        if seq.0 + SEQ_BLOCK / 2 <= reserved {
+            return None;
+        }
+        let more = reserved.max(seq.0) + SEQ_BLOCK;
+        let file = self.folder.join(FILE);
+        match reserve(&self.folder, more) {
+            Ok(()) => {
+                self.reserved.store(more, Ordering::Release);
+                let over = std::mem::take(&mut self.failing);
+                over.then(|| format!("note: numbers can be reserved again: {}", file.display()))
+            }
+            Err(error) => {
+                health.failed();
+                let begins = !std::mem::replace(&mut self.failing, true);
+                begins.then(|| {
+                    let file = file.display();
+                    format!("error: no numbers can be reserved: {file}: {error}; messages are refused when they run out")
+                })
             }
         }
     }
@@ -133,7 +155,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (seqs, reserver) = open(folder.path(), Millis(0)).unwrap();
         let floor = seqs.floor();
-        let runs = std::thread::spawn(move || reserver.run());
+        let runs = std::thread::spawn(move || reserver.run(&Health::default()));
         let mut seq = floor.0;
         while seq < floor.0 + 4 * SEQ_BLOCK {
             seq += SEQ_BLOCK / 16;
@@ -145,6 +167,30 @@ mod tests {
         runs.join().unwrap();
         let (next, _) = open(folder.path(), Millis(0)).unwrap();
         assert!(next.floor().0 >= seq, "what was given is reserved on the disk");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_told_once_and_that_it_can_be_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (seqs, mut reserver) = open(folder.path(), Millis(0)).unwrap();
+        let health = Health::default();
+        let last = seqs.floor().0 + SEQ_BLOCK;
+        for round in 0..2 {
+            let last = last + round * SEQ_BLOCK;
+            // A folder stands where the file is written first.
+            fs::create_dir(folder.path().join("SEQS.part")).unwrap();
+            let said: Vec<_> = (0..5).filter_map(|_| reserver.reach(Seq(last), &health)).collect();
+            assert!(said.len() == 1 && said[0].starts_with("error: no numbers can be reserved"), "{said:?}");
+            assert!(seqs.allow(Seq(last)) && !seqs.allow(Seq(last + 1)));
+            fs::remove_dir(folder.path().join("SEQS.part")).unwrap();
+            let said: Vec<_> = (0..5).filter_map(|_| reserver.reach(Seq(last), &health)).collect();
+            assert!(
+                said.len() == 1 && said[0].starts_with("note: numbers can be reserved again"),
+                "{said:?}"
+            );
+            assert!(seqs.allow(Seq(last + 1)));
+        }
+        assert_eq!(health.work().failures, 10, "each is counted");
     }
 
     #[test]

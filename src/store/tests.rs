@@ -197,6 +197,24 @@ fn a_store_that_is_no_older_than_what_it_told_is_asked_for() {
     assert!(refused.contains("are missing"), "{refused}");
 }
 
+#[test]
+fn a_start_that_is_refused_leaves_the_log_as_it_is() {
+    // Half of the last commit is gone, and the view has it: a disk that keeps what it confirmed does not do that.
+    let folder = tempfile::tempdir().unwrap();
+    let (store, mut shards, _) = open(folder.path(), 1);
+    append(&mut shards[0], 1..=9);
+    drop(shards);
+    drop(store);
+    let log = Stopped::open(folder.path()).unwrap().log(&mut |_, _| {}).unwrap();
+    let [piece] = &log.segments[..] else { panic!("one segment") };
+    let mut bytes = std::fs::read(&piece.file).unwrap();
+    bytes[piece.used as usize - 1000..].fill(0);
+    std::fs::write(&piece.file, &bytes).unwrap();
+    let refused = Store::open(&config(folder.path()), Vec::new()).err().unwrap();
+    assert!(matches!(refused, StoreError::Short { .. }), "{refused}");
+    assert!(std::fs::read(&piece.file).unwrap() == bytes, "nothing is changed");
+}
+
 fn append(shard: &mut Shard, seqs: std::ops::RangeInclusive<u64>) {
     for seq in seqs.clone() {
         shard.port.append(PartitionId(0), &message(0, seq)).unwrap();

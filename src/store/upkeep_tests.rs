@@ -152,28 +152,63 @@ fn log_file(folder: &Path) -> PathBuf {
     files.filter(|file| file.extension().is_some_and(|extension| extension == "log")).min().unwrap()
 }
 
+/// The number of the line that is refused.
+fn wrong<T: std::fmt::Debug>(read: Result<T, ImportError>) -> usize {
+    match read.unwrap_err() {
+        ImportError::Line(line, _) => line as usize,
+        error => panic!("{error}"),
+    }
+}
+
 #[test]
 fn the_first_wrong_line_is_named_and_nothing_is_imported() {
     let folder = tempfile::tempdir().unwrap();
     serve(folder.path(), &talk(6, 25));
-    let whole = exported(folder.path());
-    let lines: Vec<&str> = whole.lines().collect();
-    let empty = tempfile::tempdir().unwrap();
-    let refused = |text: &str| {
-        let error = import(empty.path(), &mut text.as_bytes(), &mut |_, _| {}).unwrap_err();
-        let ImportError::Line(line, _) = error else { panic!("{error}") };
-        line as usize
-    };
+    let text = exported(folder.path());
+    let lines: Vec<&str> = text.lines().collect();
     let joined = |parts: &[&[&str]]| parts.concat().join("\n") + "\n";
+    // Lines are checked before anything is made of them, so that each can be left out without a store.
+    let refused = |text: &str| wrong(order::read(&mut text.as_bytes(), &mut |_| Ok(())));
     for at in 0..lines.len() {
         let (before, this, behind) = (&lines[..at], &lines[at..=at], &lines[at + 1..]);
         assert!(refused(&joined(&[before, behind])) > at, "without line {}", at + 1);
         assert_eq!(refused(&joined(&[before, this, this, behind])), at + 2, "line {} twice", at + 1);
     }
     assert_eq!(refused(&joined(&[&lines[..2], &["{\"type\":\"x\"}"]])), 3);
-    assert_eq!(refused(&whole[..whole.len() - 1]), lines.len(), "its last line is cut");
+    assert_eq!(refused(&text[..text.len() - 1]), lines.len(), "its last line is cut");
     assert_eq!(refused(""), 1);
+    // Whatever was made before the wrong line came, nothing of it is in the store.
+    let (empty, last) = (tempfile::tempdir().unwrap(), lines.len() - 1);
+    let cut = joined(&[&lines[..last]]);
+    assert_eq!(wrong(import(empty.path(), &mut cut.as_bytes(), &mut |_, _| {})), lines.len());
     assert_eq!(exported(empty.path()).lines().count(), 2, "nothing is in it");
+}
+
+#[test]
+fn a_group_that_begins_anew_and_is_deleted_again_has_nothing_of_the_first_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let (anna, group) = (UserName::new("anna").unwrap(), GroupName::new("garden").unwrap());
+    let garden = ConversationId::group(&group);
+    let member = |joined, seq| Record::Member { group: group.clone(), user: anna.clone(), joined, seq };
+    let message = Record::Message(Arc::new(MessageRecord {
+        conversation: garden.clone(),
+        seq: Seq(5),
+        prev: Seq(0),
+        time: Millis(1),
+        from: anna.clone(),
+        target: Target::Group(group.clone()),
+        id: None,
+        kind: PayloadKind::Text,
+        bytes: Box::from(*b"hello"),
+    }));
+    serve(folder.path(), &[member(true, Seq(0)), message]);
+    assert_eq!(delete(folder.path(), &garden).unwrap(), Deleted { head: Seq(5), members: 1 });
+    let nothing = exported(folder.path());
+    serve(folder.path(), &[member(true, Seq(5))]);
+    assert_eq!(delete(folder.path(), &garden).unwrap(), Deleted { head: Seq(0), members: 1 });
+    whole(folder.path());
+    let lines = |export: &str| export.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(lines(&exported(folder.path())), lines(&nothing));
 }
 
 #[test]
@@ -283,6 +318,23 @@ fn what_a_start_would_cut_is_told_and_left() {
     let torn = found.log.unwrap().cut.unwrap();
     assert_eq!((torn.file, torn.offset), (log.clone(), used as u64 - 48));
     assert_eq!(fs::read(&log).unwrap(), bytes);
+}
+
+#[test]
+fn a_check_tells_of_a_file_that_has_lost_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let records: Vec<_> = (1..=9).map(|seq| message(0, seq)).collect();
+    serve(folder.path(), &records);
+    let file = log_file(folder.path());
+    let used = checked(folder.path()).log.unwrap().segments[0].used;
+    // Behind the end that the stopped server wrote, and then with it.
+    let log = fs::OpenOptions::new().write(true).open(&file).unwrap();
+    log.set_len(used).unwrap();
+    whole(folder.path());
+    log.set_len(used - 48).unwrap();
+    let lost = only_fault(folder.path());
+    let place = format!("{} has {} of the {} bytes", file.display(), used - 48, 2 << 20);
+    assert!(lost.contains(&place) && lost.contains(&format!("from byte {} on", used - 48)), "{lost}");
 }
 
 #[test]

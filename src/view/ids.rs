@@ -269,6 +269,17 @@ mod tests {
     }
 
     #[test]
+    fn large_messages_are_looked_at_only_as_far_as_their_bytes_are_bounded() {
+        let large = MessageRecord { bytes: vec![b'x'; 1 << 20].into(), ..message(1, Some("m"), 1) };
+        let wanted = wanted(0, 400);
+        let mut gathering = Gathering::new(&wanted);
+        while gathering.goes_on() {
+            gathering.see(&large);
+        }
+        assert_eq!(gathering.looked(), ACTIVATION_IDS_BYTES >> 20);
+    }
+
+    #[test]
     fn a_clock_that_was_wrong_for_a_while_hides_nothing_and_the_newest_of_an_id_counts() {
         let said = [message(4, Some("x"), 90), message(3, Some("y"), 1), message(2, Some("x"), 80)];
         let ids = gather(&wanted(50, 9), &said).1.unwrap();

@@ -154,8 +154,8 @@ impl MemoryView {
     /// Forgets a conversation as a whole, with its members.
     fn delete(&mut self, conversation: &ConversationId) {
         if let Some(key) = self.index.remove(conversation) {
+            // It has no head any more, which is not to have forgotten it.
             self.tails.remove(key);
-            self.forgot = true;
         }
         if let Parties::Group(group) = conversation.parties()
             && let Ok(group) = GroupName::new(group)

@@ -4,7 +4,7 @@ use crate::truth::{Name, Truth};
 use longwire::ids::{ConversationId, GroupName, Parties, SessionId};
 use longwire::wire::Encoding;
 use serde_json::Value;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// What the clients of a run saw, so that a run in which nothing happens is noticed.
 #[derive(Clone, Copy, Default, Debug)]
@@ -23,6 +23,8 @@ pub(crate) struct Seen {
     pub(crate) receipts: u32,
     pub(crate) other: u32,
     pub(crate) crashes: u32,
+    pub(crate) trimmed: u32,
+    pub(crate) deleted: u32,
     pub(crate) unencoded: u32,
     /// Messages that reached a shard without the encoding of someone they were for.
     pub(crate) late_private: u32,
@@ -57,12 +59,12 @@ pub(crate) struct Client {
     pub(crate) alive: bool,
     /// How much mail its shard had written to each shard when it was signed in: after that, they know of it.
     pub(crate) known_after: Vec<u64>,
-    /// Ids of commands not answered yet.
-    pub(crate) waiting: HashSet<String>,
+    /// Ids of commands not answered yet, with how much was committed when they were sent.
+    pub(crate) waiting: HashMap<String, u64>,
     /// What it sent, by the number in it.
     pub(crate) wrote: HashSet<u64>,
     last: HashMap<ConversationId, u64>,
-    pub(crate) got: HashMap<Name, u32>,
+    pub(crate) got: BTreeMap<Name, u32>,
     acked: HashSet<Name>,
     /// Where a conversation stood when its first `sync` was answered: what came after that must have come live.
     pub(crate) synced_at: HashMap<ConversationId, u64>,
@@ -95,10 +97,10 @@ impl Client {
             encoding,
             alive: true,
             known_after,
-            waiting: HashSet::new(),
+            waiting: HashMap::new(),
             wrote: HashSet::new(),
             last: HashMap::new(),
-            got: HashMap::new(),
+            got: BTreeMap::new(),
             acked: HashSet::new(),
             synced_at: HashMap::new(),
             resyncs: 0,
@@ -137,22 +139,26 @@ impl Client {
             }
             "resync" => self.resyncs += 1,
             "sync" => {
-                self.answered(event);
-                self.synced(event, truth);
+                let asked = self.answered(event);
+                self.synced(event, asked, truth);
             }
             "receipt" => Self::receipt(event, &self.user, truth),
             "history" => {
-                self.answered(event);
-                Self::history(event, truth);
+                let asked = self.answered(event);
+                let conversation = ConversationId::parse(event["conversation"].as_str().unwrap()).unwrap();
+                Self::page(event, &conversation, asked, truth);
             }
-            _ => self.answered(event),
+            _ => {
+                self.answered(event);
+            }
         }
     }
 
-    fn answered(&mut self, event: &Value) {
-        if let Some(id) = event["id"].as_str() {
-            assert!(self.waiting.remove(id), "{}: one answer to each command: {event}", self.user);
-        }
+    /// How much was committed when the command was sent, if it had an id.
+    fn answered(&mut self, event: &Value) -> u64 {
+        let Some(id) = event["id"].as_str() else { return 0 };
+        let asked = self.waiting.remove(id);
+        asked.unwrap_or_else(|| panic!("{}: one answer to each command: {event}", self.user))
     }
 
     fn grows(&mut self, name: &Name) {
@@ -202,19 +208,20 @@ impl Client {
     }
 
     /// Each conversation stands as the log says, at some time since the `sync` was sent.
-    fn synced(&mut self, event: &Value, truth: &Truth) {
+    fn synced(&mut self, event: &Value, asked: u64, truth: &Truth) {
         for found in event["conversations"].as_array().unwrap() {
             let conversation = ConversationId::parse(found["conversation"].as_str().unwrap()).unwrap();
             let number = |field: &str| found[field].as_u64().unwrap();
             let (head, read, unread) = (number("head"), number("read"), number("unread"));
             assert!(read <= head && head <= truth.head_of(&conversation), "{found}");
-            assert_eq!(
-                unread,
-                truth.others_between(&conversation, &self.user, read, head),
-                "{} {found}",
-                self.user
-            );
-            Self::history(found, truth);
+            // What went meanwhile may count or not.
+            let above = |first: u64| {
+                truth.others_between(&conversation, &self.user, read.max(first.saturating_sub(1)), head)
+            };
+            let most = above(truth.first_at(&conversation, asked));
+            let least = above(truth.may_be_gone_below(&conversation));
+            assert!((least..=most).contains(&unread), "{} {found}: {least} to {most}", self.user);
+            Self::page(found, &conversation, asked, truth);
             let messages = found["messages"].as_array().unwrap();
             let newest = messages.last().map(|last| last["seq"].as_u64().unwrap());
             assert!(newest.is_none_or(|newest| newest == head), "the newest are told: {found}");
@@ -233,12 +240,22 @@ impl Client {
         assert!(read <= received && received <= truth.head_of(&conversation), "{event}");
     }
 
-    fn history(event: &Value, truth: &Truth) {
-        let messages = event["messages"].as_array().unwrap();
+    /// Nothing is in it that was gone when it was asked for, and between its messages none is missing.
+    fn page(event: &Value, conversation: &ConversationId, asked: u64, truth: &Truth) {
+        let (first, least) = (event["first"].as_u64().unwrap(), truth.first_at(conversation, asked));
+        assert!(first == 0 || first >= least, "it begins at {least}: {event}");
+        let messages = &event["messages"].as_array().unwrap()[..];
         assert!(messages.is_sorted_by(|a, b| a["seq"].as_u64() < b["seq"].as_u64()));
         for message in messages {
-            let committed = &truth.messages[&name(message)];
+            let name = name(message);
+            let committed = &truth.messages[&name];
             assert_eq!(serde_json::from_slice::<Value>(&committed.record.bytes).unwrap(), message["message"]);
+            assert!(name.0 == *conversation && name.1 >= least, "what went at {least} is back: {event}");
+        }
+        if let [low, .., high] = messages {
+            let (low, high) = (low["seq"].as_u64().unwrap(), high["seq"].as_u64().unwrap());
+            let all = truth.messages.range((conversation.clone(), low)..=(conversation.clone(), high));
+            assert_eq!(all.count(), messages.len(), "{event}");
         }
     }
 }

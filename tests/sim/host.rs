@@ -4,11 +4,11 @@ use crate::scribe::SharedScribe;
 use crate::truth::Shared;
 use longwire::chat::{Effects, Mail, MailClass, ReadId};
 use longwire::frame::{Class, Frame, Frames};
-use longwire::ids::{ConnId, ConversationId, PartitionId, ShardId};
+use longwire::ids::{ConnId, ConversationId, PartitionId, Seq, ShardId};
 use longwire::log::{Durability, Outcome, Position, Record, Refused, Ticket};
 use longwire::metrics::Counter;
 use longwire::route::Router;
-use longwire::view::{Looks, MemoryView, Range, Recall, View};
+use longwire::view::{Activation, Looks, MemoryView, Range, Recall, View};
 use longwire::wire::{CloseCode, Encoding, Event};
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -94,6 +94,10 @@ impl Host {
             for (n, (ticket, record)) in lost.into_iter().enumerate() {
                 if unknown && n < written {
                     self.store(&record);
+                    if let Record::Message(message) = &record {
+                        let name = (message.conversation.clone(), message.seq.0);
+                        self.truth.borrow_mut().unknown.insert(name);
+                    }
                 }
                 outcomes.push(if unknown { Outcome::Unknown(ticket) } else { Outcome::Failed(ticket) });
             }
@@ -113,8 +117,18 @@ impl Host {
         self.arrived.fill(0);
         self.activations.clear();
         self.reads.clear();
+        self.surveys.clear();
         self.sent.clear();
         self.closed.clear();
+    }
+
+    /// Deletes a conversation while no server runs, as `longwire store delete` does, if there is something of it.
+    pub(crate) fn delete(&mut self, conversation: &ConversationId) {
+        let Activation { head, members, .. } = self.view.activate(conversation, &Recall::default());
+        if head != Seq(0) || !members.is_empty() {
+            let record = Record::Delete { conversation: conversation.clone(), first: Seq(head.0 + 1) };
+            self.store(&record);
+        }
     }
 
     /// Nothing is said before it is true.

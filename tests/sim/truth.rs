@@ -3,7 +3,7 @@
 use longwire::ids::{ConversationId, Parties, Seq};
 use longwire::log::{MessageRecord, Record};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -23,6 +23,15 @@ pub(crate) struct Committed {
 pub(crate) struct Truth {
     pub(crate) messages: BTreeMap<Name, Committed>,
     head: HashMap<ConversationId, u64>,
+    /// Where conversations begin that were trimmed or deleted, with the place in the order of commits from which on they do.
+    firsts: HashMap<ConversationId, Vec<(u64, u64)>>,
+    /// And where they were ever asked to.
+    wanted: HashMap<ConversationId, u64>,
+    /// Messages that were stored while nobody could tell: until that is resolved nobody gets them.
+    pub(crate) unknown: HashSet<Name>,
+    /// Trims that took something, and conversations that were deleted.
+    pub(crate) trimmed: u32,
+    pub(crate) deleted: u32,
     /// The highest number ever given, stored or not.
     given: HashMap<ConversationId, u64>,
     ids: HashMap<(String, ConversationId, String), u64>,
@@ -35,13 +44,26 @@ pub(crate) struct Truth {
 }
 
 impl Truth {
-    /// A sequencer gives a number: no other ever had it, none was higher.
+    /// A sequencer gives a number: no other ever had it, none was higher, whatever was deleted and whoever crashed.
     pub(crate) fn appended(&mut self, record: &Record) {
-        if let Record::Message(message) = record {
-            let given = self.given.entry(message.conversation.clone()).or_default();
-            assert!(message.seq.0 > *given, "{} gives {} after {given}", message.conversation, message.seq.0);
-            *given = message.seq.0;
+        match record {
+            Record::Message(message) => {
+                let (conversation, seq) = (&message.conversation, message.seq.0);
+                let given = self.given.entry(conversation.clone()).or_default();
+                assert!(seq > *given, "{conversation} gives {seq} after {given}");
+                *given = seq;
+            }
+            Record::Trim { conversation, first } | Record::Delete { conversation, first } => {
+                let wanted = self.wanted.entry(conversation.clone()).or_default();
+                *wanted = first.0.max(*wanted);
+            }
+            Record::Member { .. } | Record::Cursor { .. } => {}
         }
+    }
+
+    /// The highest number ever given: what the store has reserved, at least.
+    pub(crate) fn highest(&self) -> Seq {
+        Seq(self.given.values().max().copied().unwrap_or(0))
     }
 
     /// The log has it: each message names the one before, each id is stored once.
@@ -62,7 +84,10 @@ impl Truth {
                 *head = seq;
                 if let Some(id) = message.id.as_deref() {
                     let key = (message.from.to_string(), conversation.clone(), id.to_string());
-                    assert_eq!(self.ids.insert(key, seq), None, "{conversation} stores id {id} twice");
+                    let before = self.ids.insert(key, seq);
+                    // What went is not known any more.
+                    let twice = before.is_some_and(|before| before >= self.first_of(&conversation));
+                    assert!(!twice, "{conversation} stores id {id} twice");
                 }
                 let name = (conversation, seq);
                 self.fresh.push(name.clone());
@@ -70,7 +95,22 @@ impl Truth {
                     Committed { record: message.clone(), order: self.order, expected: Vec::new() };
                 self.messages.insert(name, committed);
             }
-            Record::Cursor { .. } | Record::Trim { .. } | Record::Delete { .. } => {}
+            Record::Cursor { .. } => {}
+            Record::Trim { conversation, first } => {
+                self.trimmed += u32::from(self.begins(conversation, first.0));
+            }
+            Record::Delete { conversation, first } => {
+                self.deleted += 1;
+                self.begins(conversation, first.0);
+                self.head.remove(conversation);
+                if let Parties::Group(group) = conversation.parties() {
+                    let order = self.order;
+                    let of_it = self.changes.iter_mut().filter(|((name, _), _)| name == group);
+                    let joined =
+                        of_it.filter(|(_, changes)| changes.last().is_some_and(|(_, joined)| *joined));
+                    joined.for_each(|(_, changes)| changes.push((order, false)));
+                }
+            }
             Record::Member { group, user, joined, .. } => {
                 let changes = self.changes.entry((group.to_string(), user.to_string())).or_default();
                 assert_ne!(changes.last().is_some_and(|(_, joined)| *joined), *joined, "{user} in {group}");
@@ -79,9 +119,36 @@ impl Truth {
         }
     }
 
-    /// Nobody was told of numbers that were given and not stored.
-    pub(crate) fn crashed(&mut self) {
-        self.given.clone_from(&self.head);
+    /// A conversation begins at `first` from now on, or where it began if that is higher; tells whether a message went.
+    fn begins(&mut self, conversation: &ConversationId, first: u64) -> bool {
+        let before = self.first_of(conversation);
+        if first <= before {
+            return false;
+        }
+        self.firsts.entry(conversation.clone()).or_default().push((self.order, first));
+        let went = (conversation.clone(), before)..(conversation.clone(), first);
+        self.messages.range(went).next().is_some()
+    }
+
+    /// The lowest number that a conversation may keep.
+    pub(crate) fn first_of(&self, conversation: &ConversationId) -> u64 {
+        self.first_at(conversation, u64::MAX)
+    }
+
+    /// Whether a message may have gone before anybody could tell that it was stored.
+    pub(crate) fn went_unknown(&self, name: &Name) -> bool {
+        self.unknown.contains(name) && name.1 < self.first_of(&name.0)
+    }
+
+    /// And which that was at a place in the order.
+    pub(crate) fn first_at(&self, conversation: &ConversationId, order: u64) -> u64 {
+        let firsts = self.firsts.get(conversation).into_iter().flatten();
+        firsts.rev().find(|(at, _)| *at <= order).map_or(0, |(_, first)| *first)
+    }
+
+    /// Up to where messages may be gone: a trim of which it is not known whether it was stored is taken for done.
+    pub(crate) fn may_be_gone_below(&self, conversation: &ConversationId) -> u64 {
+        self.wanted.get(conversation).copied().unwrap_or(0).max(self.first_of(conversation))
     }
 
     pub(crate) fn has(&self, conversation: &ConversationId, seq: Seq) -> bool {

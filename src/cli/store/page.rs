@@ -37,6 +37,11 @@ fn log(page: &mut Page, log: &Found) {
         let (file, offset, bytes) = (torn.file.display(), torn.offset, torn.bytes);
         page.line("", format!("{file} ends with half a commit: {bytes} bytes from byte {offset} on;"));
         page.line("", "nobody was told that it is stored, and the next start cuts it off");
+    } else if let Some(short) = &log.short {
+        let (file, made, is) = (short.file.display(), short.made, short.is);
+        page.line("", format!("{file} has {is} of the {made} bytes it was made with;"));
+        let lost = if log.has_end() { "nothing stood behind them" } else { "what stood behind them is lost" };
+        page.line("", format!("{lost}, and the next start gives the file its size again"));
     } else if !log.has_end() {
         page.line("", "its server was killed; nothing at its end is torn");
     }

@@ -176,7 +176,8 @@ impl Health {
         add(&self.tally.slow, 1);
     }
 
-    pub(super) fn failed(&self) {
+    /// A write or a sync has failed.
+    pub fn failed(&self) {
         add(&self.tally.failures, 1);
     }
 

@@ -3,6 +3,7 @@
 //! [`segment`] has the files, [`commit`] what stands in them, [`super::record`] what stands in a commit; [`recover`] reads them when a server
 //! starts and makes them whole, [`writer`] goes on. Each says above its format what makes a piece of it broken.
 
+mod chunks;
 mod commit;
 #[cfg(test)]
 pub(crate) mod faults;

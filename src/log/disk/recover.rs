@@ -10,6 +10,7 @@
 //! writes and syncs the last commit once more: whoever reads it may rely on it, and the server that wrote it may not have come to its
 //! sync, or it may have failed.
 
+use super::chunks::Chunks;
 use super::commit::{self, ALIGN, Broken, Kind, Link};
 use super::segment::{self, BadHeader, FIRST, Header, Segment, StoreId};
 use crate::ids::PartitionId;
@@ -159,6 +160,11 @@ impl Found {
         self.last.as_ref().is_some_and(|last| last.unsynced)
     }
 
+    /// What is missing of its last file, if anything may have stood there: behind the end of a server that stopped nothing did.
+    pub fn lost(&self) -> Option<&Short> {
+        self.short.as_ref().filter(|_| !self.has_end())
+    }
+
     /// Makes it whole, to be written on; none for a log without a segment.
     ///
     /// # Errors
@@ -187,11 +193,11 @@ impl Found {
 /// What takes records as they are found.
 type Each<'a> = &'a mut dyn FnMut(Position, PartitionId, Record);
 
-/// One segment's bytes being read.
+/// One segment being read.
 struct Reader<'a> {
     file: &'a Path,
     store: StoreId,
-    bytes: &'a [u8],
+    bytes: Chunks,
     offset: usize,
     link: Link,
     last: Range<usize>,
@@ -210,26 +216,28 @@ pub fn read(folder: &Path, store: StoreId, each: Each<'_>) -> Result<Found, Open
     let mut found = Found { cut: None, short: None, segments: Vec::new(), last: None };
     let mut link = None;
     for (n, (first, file)) in files.iter().enumerate() {
-        let bytes = std::fs::read(file).map_err(|error| OpenError::Io(file.clone(), error))?;
-        let header = header(file, &bytes, store)?;
+        let io = |error| OpenError::Io(file.clone(), error);
+        let mut bytes = Chunks::open(file).map_err(io)?;
+        let header = header(file, bytes.from(0).map_err(io)?, store)?;
+        let is = bytes.len() as u64;
         let follows = link.is_none_or(|link| link == header.after) && *first == header.after.number + 1;
         if !follows {
             return Err(damaged(file, 0, "it does not follow the segment before it: one is missing"));
         }
-        let mut reader = Reader::new(file, store, &bytes, header.after);
+        let mut reader = Reader::new(file, store, bytes, header.after);
         let broken = reader.commits(each)?;
         link = Some(reader.link);
         found.segments.push(reader.piece(header.after));
         let last = n + 1 == files.len();
-        if !reader.is_rest_zero() {
+        if reader.bytes.first_set(reader.offset).map_err(io)?.is_some() {
             if !last {
                 return Err(damaged(file, reader.offset, broken.text()));
             }
             reader.unsynced = reader.must_be_torn(broken)?;
-            found.cut = Some(reader.cut());
+            found.cut = Some(reader.cut().map_err(io)?);
         }
         if last {
-            let (is, file) = (bytes.len() as u64, file.clone());
+            let file = file.clone();
             found.short = header.len.filter(|made| *made > is).map(|made| Short { file, made, is });
             found.last = Some(reader.last());
         }
@@ -250,7 +258,7 @@ fn damaged(file: &Path, offset: usize, what: &'static str) -> OpenError {
 }
 
 impl<'a> Reader<'a> {
-    fn new(file: &'a Path, store: StoreId, bytes: &'a [u8], after: Link) -> Self {
+    fn new(file: &'a Path, store: StoreId, bytes: Chunks, after: Link) -> Self {
         let (offset, last) = (FIRST, FIRST..FIRST);
         Self { file, store, bytes, offset, link: after, last, ended: None, unsynced: false }
     }
@@ -258,7 +266,9 @@ impl<'a> Reader<'a> {
     /// Reads commits up to the first place where none is, and says why none is there.
     fn commits(&mut self, each: Each<'_>) -> Result<Broken, OpenError> {
         loop {
-            let commit = match commit::read(&self.bytes[self.offset..], self.link, self.store) {
+            let bytes =
+                self.bytes.from(self.offset).map_err(|error| OpenError::Io(self.file.into(), error))?;
+            let commit = match commit::read(bytes, self.link, self.store) {
                 Ok(commit) => commit,
                 Err(broken) => return Ok(broken),
             };
@@ -279,29 +289,32 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn is_rest_zero(&self) -> bool {
-        self.bytes[self.offset..].iter().all(|b| *b == 0)
-    }
-
     /// What was never synced may stand here, and nothing else; true if some of it may have been told.
-    fn must_be_torn(&self, broken: Broken) -> Result<bool, OpenError> {
+    fn must_be_torn(&mut self, broken: Broken) -> Result<bool, OpenError> {
         if self.ended.is_some() {
             return Err(damaged(self.file, self.offset, "bytes behind the end that a stopped server wrote"));
         }
-        let rest = &self.bytes[self.offset..];
-        let whole = |at: usize| commit::read_any(&rest[at..], self.store).ok().map(|(commit, _)| commit.kind);
+        let io = |error| OpenError::Io(self.file.into(), error);
         let mut unsynced = self.unsynced;
-        for kind in (0..rest.len()).step_by(ALIGN).filter_map(whole) {
-            if kind != Kind::Unsynced {
-                return Err(damaged(self.file, self.offset, broken.text()));
+        let mut at = self.offset;
+        while at < self.bytes.len() {
+            let bytes = self.bytes.from(at).map_err(io)?;
+            if bytes.starts_with(&[0; ALIGN]) {
+                // None begins with zeros.
+                let Some(set) = self.bytes.first_set(at).map_err(io)? else { break };
+                at = set / ALIGN * ALIGN;
+                continue;
             }
-            unsynced = true;
+            match commit::read_any(bytes, self.store) {
+                Ok((commit, _)) if commit.kind == Kind::Unsynced => unsynced = true,
+                Ok(_) => return Err(damaged(self.file, self.offset, broken.text())),
+                Err(_) => {}
+            }
+            at += ALIGN;
         }
-        let reach = commit::size(COMMIT_BYTES_MAX);
-        match rest.get(reach..).and_then(|far| far.iter().position(|b| *b != 0)) {
-            Some(at) if !unsynced => {
-                Err(damaged(self.file, self.offset + reach + at, "bytes where none were written"))
-            }
+        let far = self.bytes.first_set(self.offset + commit::size(COMMIT_BYTES_MAX)).map_err(io)?;
+        match far {
+            Some(at) if !unsynced => Err(damaged(self.file, at, "bytes where none were written")),
             _ => Ok(unsynced),
         }
     }
@@ -327,9 +340,8 @@ impl<'a> Reader<'a> {
         Last { file: self.file.into(), offset, link, commit, end, unsynced: self.unsynced }
     }
 
-    fn cut(&self) -> Cut {
-        let rest = &self.bytes[self.offset..];
-        let bytes = rest.iter().rposition(|b| *b != 0).map_or(0, |last| last as u64 + 1);
-        Cut { file: self.file.into(), offset: self.offset as u64, bytes }
+    fn cut(&mut self) -> io::Result<Cut> {
+        let bytes = self.bytes.last_set(self.offset)?.map_or(0, |last| last + 1 - self.offset);
+        Ok(Cut { file: self.file.into(), offset: self.offset as u64, bytes: bytes as u64 })
     }
 }

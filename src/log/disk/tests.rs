@@ -7,6 +7,7 @@ use super::segment::{self, FIRST, StoreId};
 use super::spare::Spare;
 use super::writer::{Batch, End, Order, Plan, Sink, Writer};
 use crate::ids::{GroupName, PartitionId, Seq, UserName};
+use crate::limits::COMMIT_BYTES_MAX;
 use crate::log::{Durability, Position, Record, Ticket, record};
 use flume::Sender;
 use std::fs;
@@ -223,6 +224,32 @@ fn after_a_stop_in_good_order_any_flipped_byte_is_refused() {
         fs::write(&file, &bytes).unwrap();
         assert!(read(folder.path()).is_err(), "{at}");
     }
+}
+
+#[test]
+fn large_commits_are_cut_or_refused_at_their_place() {
+    let folder = tempfile::tempdir().unwrap();
+    // Some 600 KB each, so that they lie across what is read at a time.
+    write(folder.path(), &[15_000; 3], false);
+    let file = only_file(folder.path());
+    let whole = fs::read(&file).unwrap();
+    let [.., second, third, _] = commits(&whole)[..] else { panic!("three commits") };
+    let mut torn = whole.clone();
+    torn[second + 500_000..].fill(0);
+    fs::write(&file, &torn).unwrap();
+    let (records, cut) = read(folder.path()).unwrap();
+    let (cut, last) = (cut.unwrap(), torn.iter().rposition(|b| *b != 0).unwrap());
+    assert_eq!((records.len(), cut.offset, cut.bytes), (15_000, second as u64, (last + 1 - second) as u64));
+    let mut damaged = whole;
+    damaged[third - 9] ^= 1;
+    fs::write(&file, &damaged).unwrap();
+    let told = read(folder.path()).unwrap_err().to_string();
+    assert!(told.contains(&format!("damaged at byte {second}:")), "{told}");
+    let (mut far, at) = (torn, second + commit::size(COMMIT_BYTES_MAX) + 300_001);
+    far[at] = 1;
+    fs::write(&file, &far).unwrap();
+    let told = read(folder.path()).unwrap_err().to_string();
+    assert!(told.contains(&format!("damaged at byte {at}: bytes where none")), "{told}");
 }
 
 #[test]

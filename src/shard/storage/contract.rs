@@ -1,6 +1,8 @@
 //! What the rules may rely on, whatever log and view stand behind them: each promise is one function, held against all of them. A
 //! replicated log will be held to the same.
 
+mod keeping;
+
 use super::*;
 use crate::ids::{CommandId, ConversationId, GroupName, Millis, Seq, UserName};
 use crate::limits::{MEMORY_LOG_RECORDS, PORT_RECORDS};

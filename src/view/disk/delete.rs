@@ -11,8 +11,9 @@ impl Applying<'_> {
         let view = self.view;
         let next = view.db.batch().durability(Some(PersistMode::Buffer));
         std::mem::replace(&mut self.batch, next).commit()?;
+        // One that has begun anew may have no message yet: what was deleted before stays so.
+        self.trim(conversation, first)?;
         let (batch, name) = (&mut self.batch, conversation.as_str());
-        batch.insert(&view.firsts, name, first.0.to_be_bytes());
         batch.remove(&view.heads, name);
         batch.remove(&view.tallies, name);
         let at = view.db.snapshot();

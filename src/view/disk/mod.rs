@@ -14,8 +14,9 @@
 //!
 //! Readers begin at a conversation's `first`; what stands below it goes when the database compacts its tables ([`trim`]).
 //!
-//! Applying reads nothing (but whom a deleted conversation had), and what one record writes does not depend on what was there: records that are applied again, as after a
-//! loss of power, leave the same view. It is never the only copy: what is not durable here is still in the log.
+//! Applying reads only whom a deleted conversation had and where what is trimmed began, and what one record writes does not depend on what else
+//! was there: records that are applied again, as after a loss of power, leave the same view. It is never the only copy: what is not durable here
+//! is still in the log.
 
 mod delete;
 mod journal;
@@ -41,6 +42,7 @@ use crate::log::{Durability, MessageRecord, Position, Record};
 use crate::wire::size::message_max;
 use crate::wire::{Payload, Target};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Snapshot};
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -130,6 +132,8 @@ pub struct Applying<'a> {
     batch: OwnedWriteBatch,
     applied: Position,
     scratch: Vec<u8>,
+    /// Where conversations begin that these records trim: the batch cannot be read.
+    firsts: HashMap<ConversationId, Seq>,
     failed: Option<ViewError>,
 }
 
@@ -194,7 +198,8 @@ impl DiskView {
     /// [`ViewError`].
     pub fn applying(&self) -> Result<Applying<'_>, ViewError> {
         let batch = self.db.batch().durability(Some(PersistMode::Buffer));
-        Ok(Applying { view: self, batch, applied: self.applied()?, scratch: Vec::new(), failed: None })
+        let (applied, firsts) = (self.applied()?, HashMap::new());
+        Ok(Applying { view: self, batch, applied, scratch: Vec::new(), firsts, failed: None })
     }
 
     /// Puts what was applied on the disk, and says up to where that is: the log may free it.
@@ -460,7 +465,9 @@ impl Applying<'_> {
                 self.batch.insert(&view.cursors, keys::cursor(conversation, user), value);
             }
             Record::Trim { conversation, first } => {
-                self.batch.insert(&view.firsts, conversation.as_str(), first.0.to_be_bytes());
+                if let Err(error) = self.trim(conversation, *first) {
+                    self.failed.get_or_insert(error);
+                }
             }
             Record::Delete { conversation, first } => {
                 if let Err(error) = self.delete(conversation, *first) {

@@ -4,7 +4,7 @@
 //! another table anyway, and leaves those below out: nothing is written to be rid of them. A reader's snapshot keeps the tables that it
 //! began with, so that no page loses a message while it is read.
 
-use super::{DiskView, ViewError, keys, number};
+use super::{Applying, DiskView, ViewError, keys, number};
 use crate::ids::{ConversationId, Seq};
 use fjall::compaction::filter::{CompactionFilter, Context, Factory, ItemAccessor, Verdict};
 use fjall::{Iter, Keyspace, Readable, Snapshot};
@@ -80,6 +80,20 @@ impl CompactionFilter for Beginning {
         }
         // A key is written once, or again with the same message: no older one comes to light.
         Ok(if keys::seq(key) < self.first { Verdict::Destroy } else { Verdict::Keep })
+    }
+}
+
+impl Applying<'_> {
+    /// A conversation begins at `first`, unless it begins higher: what went does not come back.
+    pub(super) fn trim(&mut self, conversation: &ConversationId, first: Seq) -> Result<(), ViewError> {
+        let before = match self.firsts.get(conversation) {
+            Some(before) => *before,
+            None => self.view.begins(conversation)?,
+        };
+        let first = first.max(before);
+        self.firsts.insert(conversation.clone(), first);
+        self.batch.insert(&self.view.firsts, conversation.as_str(), first.0.to_be_bytes());
+        Ok(())
     }
 }
 

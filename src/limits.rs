@@ -210,6 +210,8 @@ pub const BACKLOG_BYTES: usize = 8 * 1024 * 1024;
 pub const APPLY_BYTES: usize = 1024 * 1024;
 /// Records applied to the view between two times that it is put on the disk (bytes), those that a start finds in the log included.
 pub const PERSIST_BYTES: u64 = 32 * 1024 * 1024;
+/// What of the view is in memory only (bytes); the log waits while it is more.
+pub const VIEW_BUFFER: u64 = 56 * 1024 * 1024;
 /// Files of the view that are kept open (number).
 pub const VIEW_FILES: usize = 256;
 /// Threads that read the view (number).

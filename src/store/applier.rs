@@ -19,7 +19,7 @@ use std::time::Duration;
 /// How long the thread waits before it tries again what the database refused.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 /// How long a server that ends waits for the view to be put away.
-const REST: Duration = Duration::from_secs(5);
+const REST: Duration = Duration::from_secs(20);
 
 /// Up to where the view was applied; readers wait for what their shard knows to be committed.
 #[derive(Debug)]

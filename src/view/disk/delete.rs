@@ -9,6 +9,7 @@ impl Applying<'_> {
     /// those who came since, who come again as well.
     pub(super) fn delete(&mut self, conversation: &ConversationId, first: Seq) -> Result<(), ViewError> {
         let view = self.view;
+        self.write_heads();
         let next = view.db.batch().durability(Some(PersistMode::Buffer));
         std::mem::replace(&mut self.batch, next).commit()?;
         // One that has begun anew may have no message yet: what was deleted before stays so.

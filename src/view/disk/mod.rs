@@ -35,7 +35,7 @@ use super::ids::Gathering;
 use super::survey::Scan;
 use super::{Activation, Cursor, Look, Looks, Page, Range, Recall, Survey, Wanted};
 use crate::ids::{ConversationId, GroupName, Parties, Seq, UserName};
-use crate::limits::{RECEIPT_MEMBERS_MAX, VIEW_FILES};
+use crate::limits::{RECEIPT_MEMBERS_MAX, VIEW_BUFFER, VIEW_FILES};
 use crate::log::disk::OpenError;
 use crate::log::record::{read_message, write_message};
 use crate::log::{Durability, MessageRecord, Position, Record};
@@ -54,11 +54,20 @@ const APPLIED: &str = "applied";
 
 /// Replayed when it is opened after a kill (bytes): its default would take a quarter of a minute.
 const JOURNAL: u64 = 64 << 20;
-/// Of one keyspace (bytes).
+/// What of the messages is in memory before it becomes a table (bytes).
 const MEMTABLE: u64 = 16 << 20;
+/// The same of each other keyspace.
+const SMALL_MEMTABLE: u64 = 4 << 20;
+const KEYSPACES: u64 = 9;
+/// One of them is always due before the bound for all is reached.
+const _: () = assert!(MEMTABLE + (KEYSPACES - 1) * SMALL_MEMTABLE < VIEW_BUFFER);
 const WORKERS: usize = 2;
 /// How often it is looked whether what was in memory is in tables.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// After it tables are asked for that the database did not think due, as of a store that was made with other sizes.
+const ASK_AFTER: Duration = Duration::from_secs(1);
+/// How long records wait for room in memory at most: a disk that is slower than this fails otherwise.
+const ROOM_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why the view cannot be opened, read or written.
 #[derive(Debug)]
@@ -134,6 +143,8 @@ pub struct Applying<'a> {
     scratch: Vec<u8>,
     /// Where conversations begin that these records trim: the batch cannot be read.
     firsts: HashMap<ConversationId, Seq>,
+    /// The last message of each conversation that has any in these records: written once, however many there are.
+    heads: HashMap<ConversationId, Seq>,
     failed: Option<ViewError>,
 }
 
@@ -154,9 +165,11 @@ impl DiskView {
             .max_cached_files(Some(VIEW_FILES))
             .with_compaction_filter_factories(filter.assigner())
             .open()?;
-        let keyspace =
-            |name: &str| db.keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE));
-        let (messages, heads, members) = (keyspace("messages")?, keyspace("heads")?, keyspace("members")?);
+        let sized =
+            |name: &str, size| db.keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(size));
+        let keyspace = |name| sized(name, SMALL_MEMTABLE);
+        let messages = sized("messages", MEMTABLE)?;
+        let (heads, members) = (keyspace("heads")?, keyspace("members")?);
         let (groups, privates, cursors) = (keyspace("groups")?, keyspace("privates")?, keyspace("cursors")?);
         let (firsts, tallies, meta) = (keyspace("firsts")?, keyspace("tallies")?, keyspace("meta")?);
         filter.knows(&firsts);
@@ -198,8 +211,8 @@ impl DiskView {
     /// [`ViewError`].
     pub fn applying(&self) -> Result<Applying<'_>, ViewError> {
         let batch = self.db.batch().durability(Some(PersistMode::Buffer));
-        let (applied, firsts) = (self.applied()?, HashMap::new());
-        Ok(Applying { view: self, batch, applied, scratch: Vec::new(), firsts, failed: None })
+        let (applied, firsts, heads) = (self.applied()?, HashMap::new(), HashMap::new());
+        Ok(Applying { view: self, batch, applied, scratch: Vec::new(), firsts, heads, failed: None })
     }
 
     /// Puts what was applied on the disk, and says up to where that is: the log may free it.
@@ -218,7 +231,23 @@ impl DiskView {
     /// # Errors
     /// [`ViewError`].
     pub fn rest(&self, patience: Duration) -> Result<(), ViewError> {
-        let keyspaces = [
+        self.ask_for_tables()?;
+        self.wait_for_tables(0, patience);
+        Ok(())
+    }
+
+    /// Waits while more than [`VIEW_BUFFER`] is in memory only. The database's own threads make tables when they get to it, which on a
+    /// core that is full is late, and it takes what is written meanwhile.
+    fn make_room(&self) -> Result<(), ViewError> {
+        if !self.wait_for_tables(VIEW_BUFFER, ASK_AFTER) {
+            self.ask_for_tables()?;
+            self.wait_for_tables(VIEW_BUFFER, ROOM_PATIENCE);
+        }
+        Ok(())
+    }
+
+    fn ask_for_tables(&self) -> Result<(), ViewError> {
+        let keyspaces: [&Keyspace; KEYSPACES as usize] = [
             &self.messages,
             &self.heads,
             &self.members,
@@ -232,12 +261,20 @@ impl DiskView {
         for keyspace in keyspaces {
             keyspace.rotate_memtable()?;
         }
+        Ok(())
+    }
+
+    /// Waits until no more than `most` bytes are in memory only; false if that takes longer than `patience`.
+    fn wait_for_tables(&self, most: u64, patience: Duration) -> bool {
         let until = Instant::now() + patience;
         // The database says when it is done, but only to who asks.
-        while self.db.write_buffer_size() > 0 && Instant::now() < until {
+        while self.db.write_buffer_size() > most {
+            if Instant::now() >= until {
+                return false;
+            }
             std::thread::sleep(LOOK_AGAIN);
         }
-        Ok(())
+        true
     }
 
     /// What a sequencer needs to go on with a conversation.
@@ -443,7 +480,7 @@ impl Applying<'_> {
 
     /// Adds a conversation that an export names, before its messages.
     pub fn begin(&mut self, conversation: &ConversationId, head: Seq) {
-        self.batch.insert(&self.view.heads, conversation.as_str(), head.0.to_be_bytes());
+        self.heads.insert(conversation.clone(), head);
         self.known_to_its_users(conversation);
     }
 
@@ -482,7 +519,12 @@ impl Applying<'_> {
         self.scratch.clear();
         write_message(message, &mut self.scratch);
         self.batch.insert(&view.messages, keys::message(conversation, message.seq), &*self.scratch);
-        self.batch.insert(&view.heads, conversation.as_str(), message.seq.0.to_be_bytes());
+        match self.heads.get_mut(conversation) {
+            Some(head) => *head = message.seq,
+            None => {
+                self.heads.insert(conversation.clone(), message.seq);
+            }
+        }
         if message.prev == Seq(0) {
             self.known_to_its_users(conversation);
         }
@@ -495,7 +537,13 @@ impl Applying<'_> {
         }
     }
 
-    /// Writes them all, or none.
+    fn write_heads(&mut self) {
+        for (conversation, head) in self.heads.drain() {
+            self.batch.insert(&self.view.heads, conversation.as_str(), head.0.to_be_bytes());
+        }
+    }
+
+    /// Writes them all, or none; waits while too much is in memory only.
     ///
     /// # Errors
     /// [`ViewError`].
@@ -503,8 +551,10 @@ impl Applying<'_> {
         if let Some(error) = self.failed {
             return Err(error);
         }
+        self.write_heads();
         self.batch.insert(&self.view.meta, APPLIED, self.applied.0.to_be_bytes());
         self.batch.commit()?;
+        self.view.make_room()?;
         Ok(self.applied)
     }
 }

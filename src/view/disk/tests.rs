@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ids::{CommandId, Millis};
+use crate::limits::APPLY_BYTES;
 use crate::view::{Ids, Known, Printer, View, memory::MemoryView};
 use crate::wire::{PayloadKind, Target};
 use rand::rngs::StdRng;
@@ -247,6 +248,38 @@ fn apply(disk: &DiskView, records: &[Record]) {
         applying.apply(Position(position), record);
     }
     applying.commit().unwrap();
+}
+
+#[test]
+fn a_conversation_ends_and_begins_anew_among_records_that_are_applied_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = DiskView::open(folder.path(), CACHE).unwrap();
+    let conversation = ConversationId::private(&user(1), &user(2));
+    let head = || disk.head(&disk.db.snapshot(), &conversation).unwrap();
+    let delete = Record::Delete { conversation: conversation.clone(), first: Seq(4) };
+    let mut records = messages(&conversation, 1..=3);
+    records.push(delete.clone());
+    records.extend(messages(&conversation, 4..=5));
+    apply(&disk, &records);
+    assert_eq!(head(), Seq(5));
+    let mut records = messages(&conversation, 6..=7);
+    records.push(Record::Delete { conversation: conversation.clone(), first: Seq(8) });
+    apply(&disk, &records);
+    assert_eq!(head(), Seq(0));
+}
+
+#[test]
+fn what_is_in_memory_only_is_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = DiskView::open(folder.path(), CACHE).unwrap();
+    let conversation = ConversationId::private(&user(1), &user(2));
+    let mut next = 1;
+    for _ in 0..3 * VIEW_BUFFER / APPLY_BYTES as u64 {
+        let upto = next + APPLY_BYTES as u64 / 512;
+        apply(&disk, &messages(&conversation, next..=upto));
+        next = upto + 1;
+        assert!(disk.db.write_buffer_size() <= VIEW_BUFFER);
+    }
 }
 
 fn compact(disk: &DiskView) {

@@ -258,7 +258,7 @@ fn a_conversation_ends_and_begins_anew_among_records_that_are_applied_together()
     let head = || disk.head(&disk.db.snapshot(), &conversation).unwrap();
     let delete = Record::Delete { conversation: conversation.clone(), first: Seq(4) };
     let mut records = messages(&conversation, 1..=3);
-    records.push(delete.clone());
+    records.push(delete);
     records.extend(messages(&conversation, 4..=5));
     apply(&disk, &records);
     assert_eq!(head(), Seq(5));
@@ -271,6 +271,11 @@ fn a_conversation_ends_and_begins_anew_among_records_that_are_applied_together()
 #[test]
 fn what_is_in_memory_only_is_bounded() {
     let folder = tempfile::tempdir().unwrap();
+    // Sizes are those that a store was made with: with these the database makes no table by itself.
+    let database = Database::builder(folder.path()).open().unwrap();
+    let made =
+        database.keyspace("messages", || KeyspaceCreateOptions::default().max_memtable_size(8 * VIEW_BUFFER));
+    drop((made.unwrap(), database));
     let disk = DiskView::open(folder.path(), CACHE).unwrap();
     let conversation = ConversationId::private(&user(1), &user(2));
     let mut next = 1;
